@@ -1,0 +1,26 @@
+"""Typed client for the part of the Proxmox VE API that a VM cloud needs."""
+
+from bluelobster.pve import errors
+from bluelobster.pve.client import PveClient
+from bluelobster.pve.endpoint import Endpoint
+from bluelobster.pve.tasks import TaskStatus
+from bluelobster.pve.types import NodeStatus, NodeSummary, PciMapping, Storage, VmConfig, VmStatus, VmSummary, Volume
+from bluelobster.pve.upid import Upid
+from bluelobster.pve.vms import encode_ssh_keys
+
+__all__ = [
+    "Endpoint",
+    "NodeStatus",
+    "NodeSummary",
+    "PciMapping",
+    "PveClient",
+    "Storage",
+    "TaskStatus",
+    "Upid",
+    "VmConfig",
+    "VmStatus",
+    "VmSummary",
+    "Volume",
+    "encode_ssh_keys",
+    "errors",
+]

@@ -1,0 +1,137 @@
+"""Every request that the client can send is one that the real server's schema allows."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from bluelobster.pve import PveClient, Upid, encode_ssh_keys
+from pve.recordings import recorded
+from pve.server import UPID, JudgingServer, client_of
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILIilqD0mN+wPR065Z7W6wzy9q22EdOaSlXOYolQ4zeu me@x y"
+MACHINE: dict[str, str | int] = {
+    "name": "web-1",
+    "cores": 4,
+    "memory": 16384,
+    "machine": "q35",
+    "scsihw": "virtio-scsi-single",
+    "scsi0": "local:0,import-from=local:import/tiny-linux.qcow2",
+    "ide2": "local:cloudinit",
+    "boot": "order=scsi0",
+    "net0": "virtio=BC:24:11:6A:DF:2A,bridge=vmbr0,firewall=1",
+    "serial0": "socket",
+    "agent": "enabled=1",
+    "ostype": "l26",
+    "smbios1": "uuid=11111111-2222-4333-8444-555555555555",
+    "description": "a machine",
+    "tags": "bl;gpu",
+    "ciuser": "ubuntu",
+    "cipassword": "$6$salt$hash",
+    "sshkeys": encode_ssh_keys(KEY + "\n"),
+    "ciupgrade": 0,
+    "ipconfig0": "ip=192.0.2.10/24,gw=192.0.2.1",
+    "nameserver": "192.0.2.53",
+    "hostpci0": "mapping=A4000,pcie=1",
+    "hostpci1": "mapping=A4000,pcie=1",
+}
+TASK = Upid.parse(UPID)
+FILE = Path(__file__)
+
+CALLS: dict[str, tuple[str, Callable[[PveClient], Awaitable[object]]]] = {
+    "version": ("GET /version", lambda pve: pve.version()),
+    "nodes": ("GET /nodes", lambda pve: pve.nodes()),
+    "node_status": ("GET /nodes/{node}/status", lambda pve: pve.node_status()),
+    "pci_mappings": ("GET /cluster/mapping/pci", lambda pve: pve.pci_mappings()),
+    "permissions": ("GET /access/permissions", lambda pve: pve.permissions()),
+    "storages": ("GET /nodes/{node}/storage", lambda pve: pve.storages()),
+    "storage_content": (
+        "GET /nodes/{node}/storage/{storage}/content",
+        lambda pve: pve.storage_content("local", "import"),
+    ),
+    "upload": (
+        "POST /nodes/{node}/storage/{storage}/upload",
+        lambda pve: pve.upload("local", "import", "tiny-linux.qcow2", FILE),
+    ),
+    "delete_volume": (
+        "DELETE /nodes/{node}/storage/{storage}/content/{volume}",
+        lambda pve: pve.delete_volume("local", "local:import/tiny-linux.qcow2"),
+    ),
+    "vms": ("GET /cluster/resources", lambda pve: pve.vms()),
+    "create_vm": ("POST /nodes/{node}/qemu", lambda pve: pve.create_vm(101, MACHINE)),
+    "vm_config": ("GET /nodes/{node}/qemu/{vmid}/config", lambda pve: pve.vm_config(101)),
+    "update_vm": (
+        "PUT /nodes/{node}/qemu/{vmid}/config",
+        lambda pve: pve.update_vm(101, {"name": "web-2"}, ["cipassword", "ide2"]),
+    ),
+    "resize_disk": ("PUT /nodes/{node}/qemu/{vmid}/resize", lambda pve: pve.resize_disk(101, "scsi0", 250)),
+    "start": ("POST /nodes/{node}/qemu/{vmid}/status/start", lambda pve: pve.start(101)),
+    "stop": ("POST /nodes/{node}/qemu/{vmid}/status/stop", lambda pve: pve.stop(101)),
+    "shutdown": ("POST /nodes/{node}/qemu/{vmid}/status/shutdown", lambda pve: pve.shutdown(101, 90)),
+    "reset": ("POST /nodes/{node}/qemu/{vmid}/status/reset", lambda pve: pve.reset(101)),
+    "vm_status": ("GET /nodes/{node}/qemu/{vmid}/status/current", lambda pve: pve.vm_status(101)),
+    "agent_ping": ("POST /nodes/{node}/qemu/{vmid}/agent/ping", lambda pve: pve.agent_ping(101)),
+    "destroy": ("DELETE /nodes/{node}/qemu/{vmid}", lambda pve: pve.destroy(101)),
+    "task_status": ("GET /nodes/{node}/tasks/{upid}/status", lambda pve: pve.task_status(TASK)),
+    "task_log": ("GET /nodes/{node}/tasks/{upid}/log", lambda pve: pve.task_log(TASK)),
+    "running_tasks": ("GET /nodes/{node}/tasks", lambda pve: pve.running_tasks(101)),
+}
+# `wait` sends nothing of its own, and neither does closing.
+SEND_NOTHING = {"wait", "aclose"}
+
+
+def test_every_method_is_judged() -> None:
+    methods = {name for name, _ in inspect.getmembers(PveClient, inspect.iscoroutinefunction) if name[0] != "_"}
+    assert methods == set(CALLS) | SEND_NOTHING
+
+
+@pytest.mark.parametrize("method", CALLS)
+async def test_the_server_allows(method: str) -> None:
+    server = JudgingServer()
+    operation, call = CALLS[method]
+    async with client_of(server) as pve:
+        await call(pve)
+    assert server.problems == []
+    assert server.seen == [operation]
+
+
+async def sent(call: Callable[[PveClient], Awaitable[object]]) -> dict[str, str]:
+    """The parameters of the one request that `call` makes."""
+    server = JudgingServer()
+    async with client_of(server) as pve:
+        await call(pve)
+    (parameters,) = server.parameters
+    return parameters
+
+
+async def test_a_machine_is_created_as_asked() -> None:
+    parameters = await sent(lambda pve: pve.create_vm(101, MACHINE))
+    assert parameters == {"vmid": "101", **{name: str(value) for name, value in MACHINE.items()}}
+
+
+async def test_ssh_keys_are_encoded_as_recorded() -> None:
+    expected = recorded("lifecycle", "create").parameters["sshkeys"]
+    assert encode_ssh_keys(f"  {KEY} \r\n\n") == expected
+    assert encode_ssh_keys(f"{KEY}\n{KEY}\n") == f"{expected}%0A{expected}"
+
+
+async def test_removing_a_machine_removes_what_mentions_it() -> None:
+    assert await sent(lambda pve: pve.destroy(101)) == {"purge": "1", "destroy-unreferenced-disks": "1"}
+
+
+async def test_options_are_set_and_taken_away_in_one_call() -> None:
+    parameters = await sent(lambda pve: pve.update_vm(101, {"cores": 2, "onboot": True}, ["cipassword", "tags"]))
+    assert parameters == {"cores": "2", "onboot": "1", "delete": "cipassword,tags"}
+
+
+async def test_a_disk_grows_to_whole_gibibytes() -> None:
+    assert await sent(lambda pve: pve.resize_disk(101, "scsi0", 250)) == {"disk": "scsi0", "size": "250G"}
+
+
+async def test_a_log_is_read_in_parts() -> None:
+    assert await sent(lambda pve: pve.task_log(TASK, start=500, limit=100)) == {"start": "500", "limit": "100"}
+
+
+async def test_running_tasks_of_all_machines() -> None:
+    assert await sent(lambda pve: pve.running_tasks()) == {"source": "active"}
