@@ -1,0 +1,24 @@
+"""`bluelobster admin`: what the operator keeps in order."""
+
+import click
+
+from bluelobster.admin.accounts import account, key
+from bluelobster.admin.catalog import gpu, pool, region, type_
+from bluelobster.admin.database import migrate_database, secret_key
+from bluelobster.admin.hosts import host
+from bluelobster.admin.templates import template
+
+
+@click.group()
+@click.option("--data", default=None, help="Data directory of a local `up` (default: $BLUELOBSTER_DATA, or ./data)")
+@click.pass_context
+def admin(context: click.Context, data: str | None) -> None:
+    """Manage accounts, keys, hosts, types and templates.
+
+    Works on the database that BLUELOBSTER_DATABASE_URL names; without it, on that of a local `up`.
+    """
+    context.obj = data
+
+
+for command in (account, key, region, gpu, type_, pool, template, host, migrate_database, secret_key):
+    admin.add_command(command)

@@ -1,0 +1,143 @@
+"""Accounts, their credit, and their API keys."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+import click
+
+from bluelobster.access.accounts import create_account, find_account, list_accounts
+from bluelobster.access.keys import Scope, create_key, list_keys, revoke_key
+from bluelobster.admin.session import Wrong, found, run, show
+from bluelobster.app import Parts
+from bluelobster.billing.ledger import credit as add_credit
+from bluelobster.db.pool import transaction
+
+
+@click.group()
+def account() -> None:
+    """Who pays, and whose machines are whose."""
+
+
+@account.command("add")
+@click.argument("name")
+@click.option("--staff", is_flag=True, help="An account of the operator's own people")
+def add_account(name: str, staff: bool) -> None:
+    """Add an account."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            await create_account(tx, name, "staff" if staff else "customer", parts.clock.now())
+        click.echo(f"account {name} added; give it a key with: bluelobster admin key add {name}")
+
+    run(action)
+
+
+@account.command("list")
+def show_accounts() -> None:
+    """Show all accounts and what they have in credit."""
+
+    async def action(parts: Parts) -> None:
+        async with parts.pool.connection() as connection:
+            accounts = await list_accounts(connection)
+        show(
+            ("name", "role", "credit", "since"),
+            [(a.name, a.role, dollars(a.balance_cents), a.created_at.date()) for a in accounts],
+        )
+
+    run(action)
+
+
+@account.command("credit")
+@click.argument("name")
+@click.argument("amount")
+@click.option("--reason", default="credited by the operator", help="What the ledger says about it")
+def credit_account(name: str, amount: str, reason: str) -> None:
+    """Give an account AMOUNT dollars (`25` or `25.50`; negative takes it back)."""
+    cents = cents_of(amount)
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            account_id = await find_account(tx, name)
+            if account_id is None:
+                raise Wrong(f"there is no account {name}")
+            await add_credit(tx, account_id, cents, reason, parts.clock.now())
+        click.echo(f"{dollars(cents)} credited to {name}")
+
+    run(action)
+
+
+@click.group()
+def key() -> None:
+    """API keys of accounts."""
+
+
+@key.command("add")
+@click.argument("account_name")
+@click.option("--name", default="default", help="What the key is for")
+@click.option("--scope", type=click.Choice(["read", "full", "staff"]), default="full", show_default=True)
+@click.option("--days", type=click.IntRange(1, 3650), help="Until it expires (default: never)")
+def add_key(account_name: str, name: str, scope: Scope, days: int | None) -> None:
+    """Make a key and print it: this is the only time it can be seen."""
+
+    async def action(parts: Parts) -> None:
+        now = parts.clock.now()
+        async with transaction(parts.pool) as tx:
+            account_id = await find_account(tx, account_name)
+            if account_id is None:
+                raise Wrong(f"there is no account {account_name}")
+            expires_at = now + timedelta(days=days) if days else None
+            click.echo(await create_key(tx, account_id, name, scope, now, expires_at))
+
+    run(action)
+
+
+@key.command("list")
+def show_keys() -> None:
+    """Show all keys, without their secrets."""
+
+    async def action(parts: Parts) -> None:
+        async with parts.pool.connection() as connection:
+            keys = await list_keys(connection)
+        now = datetime.now(UTC)
+        show(
+            ("prefix", "account", "name", "scope", "state"),
+            [(k.prefix, k.account, k.name, k.scope, state_of(k.revoked_at, k.expires_at, now)) for k in keys],
+        )
+
+    run(action)
+
+
+@key.command("revoke")
+@click.argument("prefix")
+def revoke(prefix: str) -> None:
+    """Make a key useless, by its prefix."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            found(f"key with prefix {prefix}", await revoke_key(tx, prefix, parts.clock.now()))
+        click.echo(f"key {prefix} revoked")
+
+    run(action)
+
+
+def state_of(revoked_at: datetime | None, expires_at: datetime | None, now: datetime) -> str:
+    if revoked_at:
+        return f"revoked {revoked_at.date()}"
+    if expires_at is None:
+        return "valid"
+    return f"expired {expires_at.date()}" if expires_at <= now else f"valid until {expires_at.date()}"
+
+
+def cents_of(amount: str) -> int:
+    """Whole cents; Wrong for anything finer or not a number."""
+    try:
+        cents = Decimal(amount.removeprefix("$")) * 100
+    except InvalidOperation:
+        raise Wrong(f"{amount!r} is not an amount of dollars, such as 25 or 25.50") from None
+    if not cents.is_finite() or cents != cents.to_integral_value() or cents == 0:
+        raise Wrong(f"{amount!r} is not a whole number of cents other than zero")
+    return int(cents)
+
+
+def dollars(cents: int) -> str:
+    return f"{'-' if cents < 0 else ''}${abs(cents) // 100}.{abs(cents) % 100:02d}"

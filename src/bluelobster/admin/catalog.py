@@ -1,0 +1,217 @@
+"""Regions, GPUs, instance types and address pools."""
+
+from ipaddress import IPv4Address, IPv4Network
+
+import click
+
+from bluelobster.admin.session import Wrong, found, run, show
+from bluelobster.app import Parts
+from bluelobster.catalog.gpus import GpuModel, list_gpus, save_gpu, save_gpu_model
+from bluelobster.catalog.regions import Region, list_regions, save_region
+from bluelobster.catalog.types import InstanceType, list_types, retire_type, save_type
+from bluelobster.db.pool import transaction
+from bluelobster.network.addresses import list_pools, save_pool
+
+LARGEST_POOL = 65_536
+
+
+@click.group()
+def region() -> None:
+    """Where machines can be had."""
+
+
+@region.command("add")
+@click.argument("name")
+@click.option("--description", required=True)
+@click.option("--city", required=True)
+@click.option("--state", required=True)
+@click.option("--country", required=True)
+def add_region(name: str, description: str, city: str, state: str, country: str) -> None:
+    """Add a region, or change what is said of it."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            await save_region(tx, Region(name, description, city, state, country))
+        click.echo(f"region {name} saved")
+
+    run(action)
+
+
+@region.command("list")
+def show_regions() -> None:
+    """Show all regions."""
+
+    async def action(parts: Parts) -> None:
+        async with parts.pool.connection() as connection:
+            regions = await list_regions(connection)
+        show(("name", "description", "city", "state", "country"), [tuple(vars(each).values()) for each in regions])
+
+    run(action)
+
+
+@click.group()
+def gpu() -> None:
+    """GPU models, and the devices that hosts have."""
+
+
+@gpu.command("model")
+@click.argument("name")
+@click.option("--marketing", required=True, help='As instances show it, such as "RTX A4000"')
+@click.option("--description", required=True, help='As types show it, such as "NVIDIA RTX A4000 (16GB VRAM)"')
+def add_model(name: str, marketing: str, description: str) -> None:
+    """Add a GPU model, or change what is said of it."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            await save_gpu_model(tx, GpuModel(name, marketing, description))
+        click.echo(f"model {name} saved")
+
+    run(action)
+
+
+@gpu.command("add")
+@click.argument("host")
+@click.argument("model")
+@click.argument("mappings", nargs=-1, required=True)
+def add_gpus(host: str, model: str, mappings: tuple[str, ...]) -> None:
+    """Add devices to a host: one resource mapping of Proxmox for each."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            for mapping in mappings:
+                await save_gpu(tx, host, model, mapping)
+        click.echo(f"{len(mappings)} {model} saved on {host}")
+
+    run(action)
+
+
+@gpu.command("list")
+def show_gpus() -> None:
+    """Show all devices and who has them."""
+
+    async def action(parts: Parts) -> None:
+        async with parts.pool.connection() as connection:
+            gpus = await list_gpus(connection)
+        show(("host", "mapping", "model", "instance"), [(g.host_id, g.mapping, g.model, g.instance_id) for g in gpus])
+
+    run(action)
+
+
+@click.group("type")
+def type_() -> None:
+    """Sizes and their prices."""
+
+
+@type_.command("add")
+@click.argument("name")
+@click.option("--description", required=True)
+@click.option("--cents", type=click.IntRange(0), required=True, help="Price in cents an hour")
+@click.option("--vcpus", type=click.IntRange(1), required=True)
+@click.option("--memory-gb", type=click.IntRange(1), required=True)
+@click.option("--disk-gb", type=click.IntRange(1), required=True)
+@click.option("--gpus", type=click.IntRange(0), default=0)
+@click.option("--gpu-model", default=None)
+@click.option("--gpu-description", default="N/A - CPU Only")
+def add_type(
+    name: str,
+    description: str,
+    cents: int,
+    vcpus: int,
+    memory_gb: int,
+    disk_gb: int,
+    gpus: int,
+    gpu_model: str | None,
+    gpu_description: str,
+) -> None:
+    """Add a type, or change it for machines launched from now on."""
+    if (gpus == 0) != (gpu_model is None):
+        raise Wrong("--gpus and --gpu-model go together")
+    kind = InstanceType(name, description, gpu_description, cents, vcpus, memory_gb, disk_gb, gpus, gpu_model)
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            await save_type(tx, kind)
+        click.echo(f"type {name} saved")
+
+    run(action)
+
+
+@type_.command("list")
+def show_types() -> None:
+    """Show all types on sale."""
+
+    async def action(parts: Parts) -> None:
+        async with parts.pool.connection() as connection:
+            types = await list_types(connection)
+        show(
+            ("name", "cents/h", "vcpus", "memory GB", "disk GB", "gpus", "model"),
+            [(t.name, t.price_cents_per_hour, t.vcpus, t.memory_gb, t.disk_gb, t.gpus, t.gpu_model) for t in types],
+        )
+
+    run(action)
+
+
+@type_.command("retire")
+@click.argument("name")
+def retire(name: str) -> None:
+    """Sell a type no longer; machines that have it stay."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            found(f"type {name} on sale", await retire_type(tx, name))
+        click.echo(f"type {name} is no longer sold")
+
+    run(action)
+
+
+@click.group()
+def pool() -> None:
+    """Public addresses to give to machines."""
+
+
+@pool.command("add")
+@click.argument("region_name")
+@click.argument("network")
+@click.option("--gateway", required=True)
+@click.option("--first", help="First address to give (default: the first after the gateway)")
+@click.option("--last", help="Last address to give (default: the last of the network)")
+@click.option("--nameserver", "nameservers", multiple=True, help="For the machines; may be given several times")
+def add_pool(
+    region_name: str, network: str, gateway: str, first: str | None, last: str | None, nameservers: tuple[str, ...]
+) -> None:
+    """Add a network, or more of its addresses, to a region."""
+    try:
+        net = IPv4Network(network)
+        way_out = IPv4Address(gateway)
+        low = IPv4Address(first) if first else net.network_address + 1
+        high = IPv4Address(last) if last else net.broadcast_address - 1
+        names = [str(IPv4Address(each)) for each in nameservers]
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    if way_out not in net or low not in net or high not in net or low > high:
+        raise Wrong(f"gateway, first and last must be in {net}, first before last")
+    if int(high) - int(low) >= LARGEST_POOL:
+        raise Wrong(f"at most {LARGEST_POOL} addresses at once; give --first and --last")
+    addresses = [IPv4Address(number) for number in range(int(low), int(high) + 1) if IPv4Address(number) != way_out]
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            await save_pool(tx, region_name, net, way_out, names, addresses)
+        click.echo(f"{len(addresses)} addresses of {net} saved for {region_name}")
+
+    run(action)
+
+
+@pool.command("list")
+def show_pools() -> None:
+    """Show all pools and how full they are."""
+
+    async def action(parts: Parts) -> None:
+        async with parts.pool.connection() as connection:
+            pools = await list_pools(connection)
+        show(
+            ("region", "network", "gateway", "addresses", "used"),
+            [(p.region, p.network, p.gateway, p.total, p.used) for p in pools],
+        )
+
+    run(action)

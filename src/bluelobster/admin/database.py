@@ -1,0 +1,33 @@
+"""The database's schema, and the key that seals its secrets."""
+
+import os
+from pathlib import Path
+
+import click
+
+from bluelobster.access.sealing import new_key
+from bluelobster.admin.session import Wrong, run
+from bluelobster.app import Parts
+
+
+@click.command("migrate")
+def migrate_database() -> None:
+    """Bring the database to this version's schema (API and worker do so by themselves when they start)."""
+
+    async def action(_parts: Parts) -> None:
+        click.echo("the database is up to date")
+
+    run(action)
+
+
+@click.command("secret-key")
+@click.argument("path", type=click.Path(path_type=Path))
+def secret_key(path: Path) -> None:
+    """Make a secret key and write it to PATH, readable by you alone. Keep a copy: sealed secrets need it."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise Wrong(f"cannot write {path}: {error.strerror}") from error
+    with os.fdopen(descriptor, "w") as file:
+        file.write(new_key() + "\n")
+    click.echo(f"{path} written; set BLUELOBSTER_SECRET_KEY_FILE={path.absolute()}")

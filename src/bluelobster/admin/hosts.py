@@ -1,0 +1,154 @@
+"""Hosts: Proxmox VE nodes are looked at before they are believed."""
+
+import sys
+
+import click
+
+from bluelobster.admin.session import Wrong, found, run, show
+from bluelobster.app import Parts
+from bluelobster.catalog.hosts import Capacity, NewHost, list_hosts, remove_host, save_host, set_host_status
+from bluelobster.db.pool import transaction
+from bluelobster.pve import Endpoint, PveClient
+
+GIB = 1024**3
+OVERCOMMIT = click.FloatRange(1, 100)
+
+# Tried call by call: a role with these on `/` runs everything that we do.
+PRIVILEGES = frozenset(
+    (
+        *("VM.Allocate", "VM.Audit", "VM.Clone", "VM.Config.CDROM", "VM.Config.CPU", "VM.Config.Cloudinit"),
+        *("VM.Config.Disk", "VM.Config.HWType", "VM.Config.Memory", "VM.Config.Network", "VM.Config.Options"),
+        *("VM.Console", "VM.PowerMgmt", "VM.Backup", "VM.Snapshot", "VM.GuestAgent.Audit"),
+        *("Datastore.AllocateSpace", "Datastore.AllocateTemplate", "Datastore.Audit", "Mapping.Use", "SDN.Use"),
+        "Sys.Audit",
+    )
+)
+
+
+@click.group()
+def host() -> None:
+    """Proxmox VE nodes that machines run on."""
+
+
+@host.command("add")
+@click.argument("name")
+@click.option("--region", required=True)
+@click.option("--address", required=True, help="https://host:8006")
+@click.option("--token", envvar="BLUELOBSTER_HOST_TOKEN", help="user@realm!name=secret (default: asked for)")
+@click.option("--fingerprint", help="SHA-256 of the certificate, as Proxmox shows it (default: checked by a known CA)")
+@click.option("--node", help="The node's name (default: the host's name)")
+@click.option("--storage", required=True, help="Where disks and images go")
+@click.option("--bridge", default="vmbr0", show_default=True)
+@click.option("--vcpu-overcommit", type=OVERCOMMIT, default=4.0, show_default=True)
+@click.option("--memory-overcommit", type=OVERCOMMIT, default=1.0, show_default=True)
+@click.option("--disk-overcommit", type=OVERCOMMIT, default=1.0, show_default=True)
+def add_host(
+    name: str,
+    region: str,
+    address: str,
+    token: str | None,
+    fingerprint: str | None,
+    node: str | None,
+    storage: str,
+    bridge: str,
+    vcpu_overcommit: float,
+    memory_overcommit: float,
+    disk_overcommit: float,
+) -> None:
+    """Add a node, or change how it is reached. It is asked for its size, and its token's rights are checked."""
+    if token is None:
+        if not sys.stdin.isatty():
+            raise Wrong("give the token in BLUELOBSTER_HOST_TOKEN")
+        token = click.prompt("API token (user@realm!name=secret)", hide_input=True)
+    try:
+        endpoint = Endpoint(url=address, token=token, fingerprint=fingerprint)
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+
+    async def action(parts: Parts) -> None:
+        capacity = await look_at(endpoint, node or name, storage, (vcpu_overcommit, memory_overcommit, disk_overcommit))
+        new = NewHost(name, region, endpoint, node or name, storage, bridge, capacity)
+        async with transaction(parts.pool) as tx:
+            await save_host(tx, new, parts.seal, parts.clock.now())
+        click.echo(
+            f"host {name} saved: {capacity.vcpus} vCPUs, {capacity.memory_gb} GB memory, {capacity.disk_gb} GB disk "
+            "to promise"
+        )
+
+    run(action)
+
+
+async def look_at(endpoint: Endpoint, node: str, storage: str, overcommit: tuple[float, float, float]) -> Capacity:
+    """What a node can promise. Raises Wrong when it cannot serve us, and PveError when it does not answer."""
+    async with PveClient(endpoint, node) as client:
+        names = [each.name for each in await client.nodes()]
+        if node not in names:
+            raise Wrong(f"the cluster has no node {node}; it has {', '.join(names)}")
+        granted = (await client.permissions()).get("/", frozenset())
+        if missing := sorted(PRIVILEGES - granted):
+            raise Wrong(f"the token lacks privileges on /: {', '.join(missing)}")
+        stores = {each.name: each for each in await client.storages()}
+        if storage not in stores:
+            raise Wrong(f"the node has no storage {storage}; it has {', '.join(stores)}")
+        if lacking := sorted({"images", "import"} - stores[storage].content):
+            raise Wrong(f"storage {storage} must allow the content {', '.join(lacking)}")
+        status = await client.node_status()
+    vcpus, memory, disk = overcommit
+    return Capacity(
+        vcpus=int(status.cores * vcpus),
+        memory_gb=int(status.memory_bytes / GIB * memory),
+        disk_gb=int(stores[storage].total_bytes / GIB * disk),
+    )
+
+
+@host.command("list")
+def show_hosts() -> None:
+    """Show all hosts and what is promised on them."""
+
+    async def action(parts: Parts) -> None:
+        async with parts.pool.connection() as connection:
+            hosts = await list_hosts(connection)
+        show(
+            ("name", "region", "status", "vCPUs", "memory GB", "disk GB", "last seen"),
+            [
+                (
+                    h.id,
+                    h.region,
+                    h.status,
+                    f"{h.vcpus_used}/{h.vcpus}",
+                    f"{h.memory_gb_used}/{h.memory_gb}",
+                    f"{h.disk_gb_used}/{h.disk_gb}",
+                    f"{h.seen_at:%Y-%m-%d %H:%M:%S}" if h.seen_at else "never",
+                )
+                for h in hosts
+            ],
+        )
+
+    run(action)
+
+
+@host.command("status")
+@click.argument("name")
+@click.argument("status", type=click.Choice(["active", "draining", "offline"]))
+def change_status(name: str, status: str) -> None:
+    """Place nothing new on a host (`draining`), stop asking it (`offline`), or use it again (`active`)."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            found(f"host {name}", await set_host_status(tx, name, status))
+        click.echo(f"host {name} is {status}")
+
+    run(action)
+
+
+@host.command("remove")
+@click.argument("name")
+def remove(name: str) -> None:
+    """Forget a host that never had a machine."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            found(f"host {name}", await remove_host(tx, name))
+        click.echo(f"host {name} removed")
+
+    run(action)

@@ -1,0 +1,88 @@
+"""The API as an ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from bluelobster import health
+from bluelobster.access.sealing import Seal
+from bluelobster.catalog import routes as catalog
+from bluelobster.catalog.connections import Connections
+from bluelobster.clock import Clock, SystemClock
+from bluelobster.db.pool import Pool, connect
+from bluelobster.http.handlers import answer_errors
+from bluelobster.http.openapi import complete_openapi
+from bluelobster.http.requests import RequestIds
+from bluelobster.instances import routes as instances
+from bluelobster.settings import Defaults, Settings
+from bluelobster.tasks import routes as tasks
+
+DESCRIPTION = """Launch, power, watch and pay for virtual machines with GPUs.
+
+Every request but the health check carries an API key in `X-API-Key`. Operations that take time answer with a
+`task_id`; poll `/api/v1/tasks/{task_id}` until it is `COMPLETED` or `FAILED`. Errors are
+`{"error": "<code>", "message": "<sentence>"}`."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What API and worker are made of."""
+
+    pool: Pool
+    clock: Clock
+    seal: Seal
+    connections: Connections
+    defaults: Defaults
+
+
+@asynccontextmanager
+async def assembled(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Parts]:
+    """The parts, opened; closed again at the end. ValueError for settings that cannot work."""
+    seal = Seal.from_text(settings.key_text())
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            connect(
+                settings.database_url,
+                size=settings.database_connections,
+                idle_seconds=settings.transaction_idle_seconds,
+            )
+        )
+        connections = await stack.enter_async_context(Connections(pool, seal))
+        yield Parts(pool, clock or SystemClock(), seal, connections, Defaults())
+
+
+def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """The API, which opens what it needs when it is started."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with assembled(settings, clock) as parts:
+            attach(app, parts)
+            yield
+
+    app = FastAPI(
+        title="Blue Lobster Instance API",
+        version="1.0.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.include_router(health.router)
+    app.include_router(tasks.router)
+    app.include_router(catalog.router)
+    app.include_router(instances.router)
+    answer_errors(app)
+    complete_openapi(app)
+    app.add_middleware(RequestIds)
+    return app
+
+
+def attach(app: FastAPI, parts: Parts) -> None:
+    """Let the routes find the parts."""
+    app.state.pool = parts.pool
+    app.state.clock = parts.clock
+    app.state.seal = parts.seal
+    app.state.connections = parts.connections
+    app.state.defaults = parts.defaults

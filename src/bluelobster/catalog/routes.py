@@ -1,0 +1,23 @@
+"""What can be launched: templates, and instance types with the regions that have room for them."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Transaction
+from bluelobster.catalog import templates, types
+
+router = APIRouter(prefix="/api/v1/instances", tags=["INSTANCES"], route_class=IdentifiedRoute, dependencies=MARKED)
+
+
+@router.get("/templates", summary="Available templates")
+async def list_templates(_caller: Caller, tx: Transaction) -> Any:
+    """The operating systems that a machine can be launched with."""
+    found = [templates.template_view(template) for template in await templates.list_templates(tx)]
+    return {"templates": found, "total": len(found)}
+
+
+@router.get("/available", summary="Instance types and where they are available")
+async def get_available_instances(_caller: Caller, tx: Transaction) -> Any:
+    """Every instance type with its size and price, and the regions that have room for one now."""
+    return {"data": await types.available(tx)}

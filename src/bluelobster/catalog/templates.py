@@ -1,0 +1,96 @@
+"""Templates: operating systems that a machine can be made from, and the hosts that have their image."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from psycopg.rows import class_row
+
+from bluelobster.db.pool import Tx
+
+OsType = Literal["linux", "windows"]
+
+
+@dataclass(frozen=True)
+class Template:
+    """What a template promises; what it says, the guest must be."""
+
+    name: str
+    display_name: str
+    os_type: OsType
+    has_docker: bool
+    has_nvidia_driver: bool
+    has_agent: bool
+    min_disk_gb: int
+    default_username: str
+
+
+# The templates that the contract and we ourselves know by name; an operator provides their images.
+KNOWN: dict[str, Template] = {
+    template.name: template
+    for template in (
+        Template("TINY-LINUX", "Tiny Linux (Debian kernel, BusyBox)", "linux", False, False, True, 1, "lobster"),
+        Template("DEBIAN-12", "Debian 12", "linux", False, False, True, 4, "debian"),
+        Template("UBUNTU-22-04", "Ubuntu 22.04", "linux", False, False, True, 10, "ubuntu"),
+        Template("UBUNTU-22-04-NV", "Ubuntu 22.04 with NVIDIA drivers", "linux", True, True, True, 40, "ubuntu"),
+        Template("WIN10", "Windows 10", "windows", False, False, True, 40, "bluelobster"),
+    )
+}
+
+COLUMNS = """name, display_name, os_type, has_docker, has_nvidia_driver, has_agent, min_disk_gb, default_username"""
+
+
+async def save_template(tx: Tx, template: Template) -> None:
+    """Add a template or change what it promises."""
+    await tx.execute(
+        f"""insert into templates ({COLUMNS})
+            values (%(name)s, %(display_name)s, %(os_type)s, %(has_docker)s, %(has_nvidia_driver)s, %(has_agent)s,
+                    %(min_disk_gb)s, %(default_username)s)
+            on conflict (name) do update set
+              display_name = excluded.display_name, os_type = excluded.os_type, has_docker = excluded.has_docker,
+              has_nvidia_driver = excluded.has_nvidia_driver, has_agent = excluded.has_agent,
+              min_disk_gb = excluded.min_disk_gb, default_username = excluded.default_username, hidden = false""",
+        vars(template),
+    )
+
+
+async def place_image(tx: Tx, template: str, host_id: str, volume: str) -> None:
+    """Note that a host holds a template's image, under the storage's name of it."""
+    await tx.execute(
+        """insert into host_templates (host_id, template, volume) values (%s, %s, %s)
+           on conflict (host_id, template) do update set volume = excluded.volume""",
+        (host_id, template, volume),
+    )
+
+
+async def withdraw_template(tx: Tx, name: str) -> bool:
+    """Offer a template no longer; instances made from it keep their name for it."""
+    done = await tx.execute("update templates set hidden = true where name = %s and not hidden", (name,))
+    return done.rowcount == 1
+
+
+async def find_template(tx: Tx, name: str) -> Template | None:
+    """An offered template that at least one host has the image of."""
+    async with tx.cursor(row_factory=class_row(Template)) as cursor:
+        await cursor.execute(
+            f"""select {COLUMNS} from templates t where name = %s and not hidden
+                  and exists (select from host_templates h where h.template = t.name)""",
+            (name,),
+        )
+        return await cursor.fetchone()
+
+
+async def list_templates(tx: Tx) -> list[Template]:
+    """What can be launched: offered, and with an image on at least one host."""
+    async with tx.cursor(row_factory=class_row(Template)) as cursor:
+        await cursor.execute(
+            f"""select {COLUMNS} from templates t where not hidden
+                  and exists (select from host_templates h where h.template = t.name) order by name"""
+        )
+        return await cursor.fetchall()
+
+
+def template_view(template: Template) -> dict[str, Any]:
+    """A template as the API shows it."""
+    view = dict(vars(template))
+    del view["has_agent"]
+    return view

@@ -1,0 +1,56 @@
+"""Health: whether the service and its parts work. It takes no key and tells nothing else."""
+
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+
+from bluelobster.access.route import clock_of, pool_of
+from bluelobster.clock import rfc3339
+from bluelobster.db.pool import Pool
+
+router = APIRouter(prefix="/api/v1", tags=["HEALTH"])
+
+Part = Literal["operational", "degraded", "unavailable", "disabled"]
+STALE = timedelta(seconds=60)
+
+
+@router.get("/health", summary="Health of the service")
+async def health_check(request: Request) -> Any:
+    """`healthy`, `degraded` where a part is impaired, `unhealthy` (503) where nothing works without it."""
+    now = clock_of(request).now()
+    database, hypervisors = await look(pool_of(request), now)
+    parts: dict[str, Part] = {
+        "api": "operational",
+        "redis": "disabled",
+        "postgresql": database,
+        "proxmox": hypervisors,
+    }
+    if database == "unavailable":
+        status = "unhealthy"
+    else:
+        status = "degraded" if {"degraded", "unavailable"} & set(parts.values()) else "healthy"
+    answer = {"status": status, "timestamp": rfc3339(now), "components": parts}
+    return JSONResponse(answer, status_code=503 if status == "unhealthy" else 200)
+
+
+async def look(pool: Pool, now: datetime) -> tuple[Part, Part]:
+    """The database, and the hosts by when they last answered a worker."""
+    try:
+        async with pool.connection(timeout=2) as connection:
+            cursor = await connection.execute(
+                "select count(*), count(*) filter (where seen_at > %s) from hosts where status <> 'offline'",
+                (now - STALE,),
+            )
+            row = await cursor.fetchone()
+    except (OperationalError, PoolTimeout):
+        return "unavailable", "unavailable"
+    hosts, answering = row or (0, 0)
+    if hosts == 0:
+        return "operational", "disabled"
+    if answering == hosts:
+        return "operational", "operational"
+    return "operational", "degraded" if answering else "unavailable"

@@ -1,0 +1,67 @@
+"""From exceptions to answers: one shape for all of them, unknown routes and crashes included."""
+
+import json
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from bluelobster.http.errors import ApiError, Unavailable
+from bluelobster.http.requests import request_id
+from bluelobster.http.validation import validation_body
+
+log = logging.getLogger(__name__)
+
+CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
+
+
+class JsonResponse(Response):
+    """JSON that is never anything else: `NaN` is refused, text stays readable."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Give every error of `app` the API's shape."""
+
+    @app.exception_handler(ApiError)
+    async def known(_request: Request, error: ApiError) -> Response:
+        return JsonResponse(error.body(), status_code=error.status)
+
+    @app.exception_handler(RequestValidationError)
+    async def unfit(_request: Request, error: RequestValidationError) -> Response:
+        return JsonResponse(validation_body(error.errors()), status_code=422)
+
+    @app.exception_handler(HTTPException)
+    async def plain(request: Request, error: HTTPException) -> Response:
+        code = CODES.get(error.status_code, "invalid_request" if error.status_code < 500 else "internal_error")
+        message = f"{HTTPStatus(error.status_code).phrase}: {request.method} {request.url.path}"
+        return JsonResponse(
+            {"error": code, "message": message}, status_code=error.status_code, headers=dict(error.headers or {})
+        )
+
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(PoolTimeout)
+    async def no_database(_request: Request, error: Exception) -> Response:
+        log.error("the database does not answer: %s", error)
+        gone = Unavailable("service_unavailable", "The service is not available at the moment; try again shortly")
+        return JsonResponse(gone.body(), status_code=gone.status, headers={"Retry-After": "2"})
+
+    @app.exception_handler(Exception)
+    async def crash(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        body = {
+            "error": "internal_error",
+            "message": "Something went wrong on our side; quote the request id when you ask about it",
+            "request_id": request_id.get(),
+        }
+        return JsonResponse(body, status_code=500, headers={"X-Request-Id": request_id.get()})

@@ -1,0 +1,49 @@
+"""What a launch request names, looked up: every wrong choice is answered with the right ones."""
+
+from bluelobster.catalog.regions import list_regions
+from bluelobster.catalog.templates import Template, list_templates
+from bluelobster.catalog.types import InstanceType, list_types
+from bluelobster.db.pool import Tx
+from bluelobster.http.errors import InvalidRequest
+from bluelobster.instances.launch_request import LaunchInstanceRequest
+from bluelobster.settings import Defaults
+
+
+async def choose(tx: Tx, request: LaunchInstanceRequest, defaults: Defaults) -> tuple[InstanceType, Template]:
+    """The type and template of a launch. Raises InvalidRequest, with what is valid instead."""
+    if request.iso_url is not None:
+        raise InvalidRequest(
+            "invalid_request",
+            "iso_url: booting from an ISO image is not offered here; choose a template_name",
+            details={"iso_url": "Not offered"},
+        )
+    kind = await _type_in_region(tx, request)
+    template = await _template(tx, request, kind, defaults)
+    if kind.disk_gb < template.min_disk_gb:
+        raise InvalidRequest(
+            "invalid_request",
+            f"{template.name} needs a disk of {template.min_disk_gb} GB; {kind.name} has {kind.disk_gb} GB",
+            details={"instance_type": f"Must have at least {template.min_disk_gb} GB of storage"},
+        )
+    return kind, template
+
+
+async def _type_in_region(tx: Tx, request: LaunchInstanceRequest) -> InstanceType:
+    types = {kind.name: kind for kind in await list_types(tx)}
+    regions = [region.name for region in await list_regions(tx)]
+    if request.region not in regions or request.instance_type not in types:
+        raise InvalidRequest(
+            "invalid_request",
+            "Invalid instance type or region specified",
+            details={"valid_instance_types": list(types), "valid_regions": regions},
+        )
+    return types[request.instance_type]
+
+
+async def _template(tx: Tx, request: LaunchInstanceRequest, kind: InstanceType, defaults: Defaults) -> Template:
+    templates = {template.name: template for template in await list_templates(tx)}
+    wanted = request.template_name or (defaults.gpu_template if kind.gpus else defaults.template)
+    if wanted in templates:
+        return templates[wanted]
+    message = f"There is no template {wanted}" if request.template_name else "Say which template_name to use"
+    raise InvalidRequest("invalid_request", message, details={"valid_templates": list(templates)})

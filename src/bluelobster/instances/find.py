@@ -1,0 +1,98 @@
+"""Look an instance up within the caller's sight, and begin an operation on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from bluelobster.db.pool import Tx
+from bluelobster.http.errors import ApiError, InvalidRequest, NotFound
+from bluelobster.instances.machine import Machine
+from bluelobster.tasks.operation import Operation
+from bluelobster.tasks.spawn import Busy, Origin, spawn
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a request needs to know of an instance."""
+
+    id: UUID
+    name: str
+    host_id: str
+    vmid: int
+    vcpus: int
+    memory_gb: int
+    status: str
+    power_status: str
+
+
+def instance_not_found(instance_id: str) -> NotFound:
+    return NotFound("instance_not_found", f"Instance {instance_id[:64]} not found")
+
+
+def parsed_id(text: str) -> UUID | None:
+    """An id from a path; what is no UUID names nothing."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+async def find_instance(tx: Tx, account_id: UUID, instance_id: str, missing: NotFound, *, lock: bool = False) -> Found:
+    """A live instance of the account; raises `missing`. With `lock`, its row stays as it is until the end of `tx`."""
+    async with tx.cursor(row_factory=class_row(Found)) as cursor:
+        await cursor.execute(
+            """select id, name, host_id, vmid, vcpus, memory_gb, status, power_status from instances
+               where id = %s and account_id = %s and ended_at is null"""
+            + (" for update" if lock else ""),
+            (parsed_id(instance_id), account_id),
+        )
+        found = await cursor.fetchone()
+    if found is None:
+        raise missing
+    return found
+
+
+def must_be_rented(instance: Found) -> None:
+    """Raises InvalidRequest while the instance is being made or deleted."""
+    if instance.status != "rented":
+        raise InvalidRequest("invalid_state", f"VM is not in 'rented' status: {instance.status}")
+
+
+def busy() -> InvalidRequest:
+    """Clients in the field retry on exactly this."""
+    return InvalidRequest("invalid_state", "Another operation is in progress on this Instance")
+
+
+async def begin(
+    tx: Tx,
+    operation: Operation[Machine],
+    instance: Found,
+    origin: Origin,
+    now: datetime,
+    when_busy: ApiError,
+    message: str = "Queued",
+) -> UUID:
+    """Queue an operation on an instance; raises `when_busy` while another one runs."""
+    try:
+        return await spawn(tx, operation, origin, instance.id, task_params(instance, origin), message, now)
+    except Busy:
+        raise when_busy from None
+
+
+def task_params(instance: Found, origin: Origin) -> dict[str, Any]:
+    return {"vm_uuid": str(instance.id), "host_id": instance.host_id, "account_id": str(origin.account_id)}
+
+
+def queued_answer(instance: Found, task_id: UUID, status: str, message: str) -> Mapping[str, Any]:
+    """What the operations that answer at once say."""
+    return {
+        "task_id": str(task_id),
+        "status": status,
+        "message": message,
+        "instance_id": str(instance.id),
+        "host": instance.host_id,
+    }

@@ -1,0 +1,24 @@
+"""Rename: our record at once, the guest's host name at its next power cycle."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.errors import UniqueViolation
+
+from bluelobster.db.pool import Tx
+from bluelobster.http.errors import InvalidRequest, NotFound
+from bluelobster.instances.find import find_instance
+from bluelobster.instances.names import checked_name
+
+
+async def rename(tx: Tx, account_id: UUID, instance_id: str, body: object, now: datetime) -> dict[str, Any]:
+    """Give an instance the name in the body. Raises NotFound and InvalidRequest."""
+    instance = await find_instance(tx, account_id, instance_id, NotFound("not_found", "Instance not found"), lock=True)
+    name = checked_name(body.get("name") if isinstance(body, dict) else None)
+    try:
+        async with tx.transaction():
+            await tx.execute("update instances set name = %s, updated_at = %s where id = %s", (name, now, instance.id))
+    except UniqueViolation as error:
+        raise InvalidRequest("name_taken", f"An instance named {name} exists already; choose another name") from error
+    return {"message": "Instance renamed successfully", "instance_id": str(instance.id), "new_name": name}

@@ -1,0 +1,147 @@
+"""The routes of instances: who may, what comes in, the one call that does it."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from bluelobster.access.route import MARKED, Caller, Database, IdentifiedRoute, Time, Transaction
+from bluelobster.access.sealing import Seal
+from bluelobster.catalog.connections import Connections
+from bluelobster.db.pool import transaction
+from bluelobster.http.body import JsonBody
+from bluelobster.http.errors import NotFound
+from bluelobster.instances.answers import deletion_answer, reboot_answer
+from bluelobster.instances.delete import request_deletion
+from bluelobster.instances.find import find_instance, instance_not_found
+from bluelobster.instances.launch import launch
+from bluelobster.instances.launch_request import LaunchInstanceRequest
+from bluelobster.instances.power import FORCE_SHUTDOWN, POWER_CYCLE, POWER_ON, SHUTDOWN, change_power, request_reboot
+from bluelobster.instances.rename import rename
+from bluelobster.instances.stats import read_stats
+from bluelobster.instances.views import VMInstance, accepted_answer, instance_json, instance_list_json
+from bluelobster.settings import Defaults
+from bluelobster.tasks.ended import wait_until_ended
+from bluelobster.tasks.spawn import Origin
+
+router = APIRouter(prefix="/api/v1/instances", tags=["INSTANCES"], route_class=IdentifiedRoute)
+
+PATIENCE_SECONDS = 20.0
+
+
+def origin_of(request: Request, caller: Caller) -> Origin:
+    return Origin(caller.account_id, caller.key_prefix, request.client.host if request.client else None)
+
+
+def seal_of(request: Request) -> Seal:
+    seal: Seal = request.app.state.seal
+    return seal
+
+
+def defaults_of(request: Request) -> Defaults:
+    defaults: Defaults = request.app.state.defaults
+    return defaults
+
+
+def connections_of(request: Request) -> Connections:
+    connections: Connections = request.app.state.connections
+    return connections
+
+
+From = Annotated[Origin, Depends(origin_of)]
+
+
+def json_text(text: str) -> Response:
+    return Response(text, media_type="application/json")
+
+
+@router.get("", summary="List instances", response_model=list[VMInstance], dependencies=MARKED)
+async def list_instances(caller: Caller, tx: Transaction) -> Any:
+    """Every instance of the account from the moment its launch is accepted, newest first."""
+    return json_text(await instance_list_json(tx, caller.account_id))
+
+
+@router.post("/launch-instance", summary="Launch an instance", dependencies=MARKED)
+async def launch_standard_instance(
+    request: LaunchInstanceRequest,
+    origin: From,
+    tx: Transaction,
+    clock: Time,
+    seal: Annotated[Seal, Depends(seal_of)],
+    defaults: Annotated[Defaults, Depends(defaults_of)],
+) -> Any:
+    """Reserve a machine of one of the instance types and queue its creation. Billing begins when it is ready."""
+    accepted = await launch(tx, request, origin, defaults, seal, clock.now())
+    return accepted_answer(accepted, clock.now())
+
+
+@router.get("/{instance_id}", summary="Instance details", response_model=VMInstance, dependencies=MARKED)
+async def get_instance(instance_id: str, caller: Caller, tx: Transaction) -> Any:
+    """Everything about one instance."""
+    return json_text(await instance_json(tx, caller.account_id, instance_id))
+
+
+@router.delete("/{instance_id}", summary="Delete an instance")
+async def delete_instance(instance_id: str, caller: Caller, origin: From, pool: Database, clock: Time) -> Any:
+    """Delete an instance and all its data. Answers when it is done, or after 20 s with `PENDING`."""
+    async with transaction(pool) as tx:
+        instance = await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
+        task_id = await request_deletion(tx, instance, origin, clock.now())
+    return deletion_answer(instance, await wait_until_ended(pool, task_id, PATIENCE_SECONDS))
+
+
+@router.post("/{instance_id}/reboot", summary="Reboot an instance")
+async def reboot_instance(instance_id: str, caller: Caller, origin: From, pool: Database, clock: Time) -> Any:
+    """Press the reset button. Answers when the guest is back, or after 20 s with `PENDING`."""
+    async with transaction(pool) as tx:
+        instance = await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
+        task_id = await request_reboot(tx, instance, origin, clock.now())
+    return reboot_answer(instance, await wait_until_ended(pool, task_id, PATIENCE_SECONDS))
+
+
+@router.post("/{instance_id}/shutdown", summary="Shut an instance down")
+async def shutdown_instance(instance_id: str, caller: Caller, origin: From, tx: Transaction, clock: Time) -> Any:
+    """Ask the guest to shut down; it has 90 s and is never forced."""
+    instance = await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
+    return await change_power(tx, SHUTDOWN, instance, origin, clock.now())
+
+
+@router.post("/{instance_id}/force-shutdown", summary="Pull an instance's plug")
+async def force_shutdown_instance(instance_id: str, caller: Caller, origin: From, tx: Transaction, clock: Time) -> Any:
+    """Stop an instance at once, like pulling the plug; what it had not written is lost."""
+    instance = await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
+    return await change_power(tx, FORCE_SHUTDOWN, instance, origin, clock.now())
+
+
+@router.post("/{instance_id}/power-on", summary="Power an instance on")
+async def power_on_instance(instance_id: str, caller: Caller, origin: From, tx: Transaction, clock: Time) -> Any:
+    """Start a stopped instance."""
+    instance = await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
+    return await change_power(tx, POWER_ON, instance, origin, clock.now())
+
+
+@router.post("/{instance_id}/power-cycle", summary="Power-cycle an instance")
+async def power_cycle_instance(instance_id: str, caller: Caller, origin: From, tx: Transaction, clock: Time) -> Any:
+    """Stop and start an instance; a new name reaches the guest this way."""
+    instance = await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
+    return await change_power(tx, POWER_CYCLE, instance, origin, clock.now())
+
+
+@router.put("/{instance_id}/rename", summary="Rename an instance", dependencies=MARKED)
+async def rename_instance(instance_id: str, body: JsonBody, caller: Caller, tx: Transaction, clock: Time) -> Any:
+    """Give an instance another name (`{"name": "…"}`, unique in the account). The guest's host name follows at the
+    next power cycle."""
+    return await rename(tx, caller.account_id, instance_id, body, clock.now())
+
+
+@router.get("/{instance_id}/stats", summary="Statistics of an instance", tags=["MONITORING"], dependencies=MARKED)
+async def get_instance_stats(
+    instance_id: str,
+    caller: Caller,
+    pool: Database,
+    clock: Time,
+    connections: Annotated[Connections, Depends(connections_of)],
+) -> Any:
+    """Processor, memory, disk and network right now; rates are bytes a second."""
+    async with transaction(pool) as tx:
+        instance = await find_instance(tx, caller.account_id, instance_id, NotFound("not_found", "Instance not found"))
+    return await read_stats(pool, connections, instance, clock)

@@ -1,0 +1,110 @@
+"""Instances as the API shows them. PostgreSQL builds the JSON: a list of hundreds costs us next to nothing."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from bluelobster.clock import rfc3339
+from bluelobster.db.pool import Tx
+from bluelobster.instances.find import instance_not_found, parsed_id
+from bluelobster.instances.launch import Accepted
+
+
+class VMInstance(BaseModel):
+    """An instance, as list and details return it."""
+
+    uuid: str
+    name: str
+    host_id: str
+    region: str | None = None
+    ip_address: str | None
+    internal_ip: str | None = None
+    cpu_cores: int
+    memory: int
+    storage: int
+    gpu_count: int = 0
+    gpu_model: str | None = None
+    power_status: str | None
+    created_at: str
+    metadata: dict[str, str] | None = None
+    instance_type: str | None = None
+    price_cents_per_hour: int | None = None
+    team_id: str | None = None
+    team_name: str | None = None
+    access_type: str | None = None
+    template_name: str | None = None
+    template_display_name: str | None = None
+    os_type: str | None = None
+    vm_username: str | None = None
+    status: str | None = None
+    ssh_port: int | None = None
+
+
+VIEW = """
+    select i.id as uuid, i.name, i.host_id, i.region, host(a.address) as ip_address, null::text as internal_ip,
+           i.vcpus as cpu_cores, i.memory_gb as memory, i.disk_gb as storage, i.gpu_count, g.marketing as gpu_model,
+           i.power_status, to_char(i.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as created_at,
+           i.metadata, i.instance_type, i.price_cents_per_hour, null::uuid as team_id, null::text as team_name,
+           'owner' as access_type, i.template as template_name, t.display_name as template_display_name, t.os_type,
+           i.username as vm_username, i.status, h.ssh_port
+    from instances i
+    join hosts h on h.id = i.host_id
+    left join addresses a on a.instance_id = i.id and a.is_primary
+    left join gpu_models g on g.name = i.gpu_model
+    left join templates t on t.name = i.template
+    where i.account_id = %(account_id)s and i.ended_at is null
+"""
+
+
+async def instance_list_json(tx: Tx, account_id: UUID) -> str:
+    """The account's live instances, newest first, as JSON text."""
+    cursor = await tx.execute(
+        f"select coalesce(json_agg(v), '[]')::text from ({VIEW} order by i.created_at desc, i.id) v",
+        {"account_id": account_id},
+    )
+    row = await cursor.fetchone()
+    return str(row[0]) if row else "[]"
+
+
+async def instance_json(tx: Tx, account_id: UUID, instance_id: str) -> str:
+    """One live instance as JSON text; raises NotFound."""
+    cursor = await tx.execute(
+        f"select row_to_json(v)::text from ({VIEW} and i.id = %(id)s) v",
+        {"account_id": account_id, "id": parsed_id(instance_id)},
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        raise instance_not_found(instance_id)
+    return str(row[0])
+
+
+def accepted_answer(accepted: Accepted, now: datetime) -> dict[str, Any]:
+    """The answer in both shapes that clients read: under `data`, and the same fields at top level."""
+    status_url = f"/api/v1/tasks/{accepted.task_id}"
+    fields: dict[str, Any] = {
+        "instance_ids": [str(accepted.instance_id)],
+        "task_id": str(accepted.task_id),
+        "assigned_ip": accepted.address,
+        "status": "PENDING",
+        "timestamp": rfc3339(now),
+        "next_steps": {
+            "description": "Your Instance creation request has been queued. "
+            "Please check the task status endpoint to monitor progress.",
+            "task_status_endpoint": status_url,
+            "expected_states": {
+                "PENDING": "Task is queued for processing",
+                "PROCESSING": "Instance is being created",
+                "COMPLETED": "Instance creation successful - instance details will be available",
+                "FAILED": "Instance creation failed - check error message for details",
+            },
+        },
+    }
+    if accepted.generated_password:
+        fields["credentials"] = {
+            "username": accepted.username,
+            "password": accepted.generated_password,
+            "note": "This password is shown only once. Store it securely.",
+        }
+    return {"data": fields, **fields, "vm_uuid": str(accepted.instance_id)}

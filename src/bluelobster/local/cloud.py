@@ -1,0 +1,218 @@
+"""All parts of the cloud on this machine, started in order and stopped in reverse."""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from bluelobster.access.sealing import new_key
+from bluelobster.admin.session import OPERATOR_FILE
+from bluelobster.app import assembled
+from bluelobster.catalog.images import BadImage
+from bluelobster.db.embedded import EmbeddedPostgres
+from bluelobster.db.migrate import migrate
+from bluelobster.local.children import Child, ChildFailed, start_child
+from bluelobster.local.node import LocalNode, node_command, read_node
+from bluelobster.local.output import say
+from bluelobster.local.setup import CREDENTIALS, TINY_LINUX_NEEDS, set_up
+from bluelobster.settings import Settings
+from bluelobster.system_packages import QEMU, CannotInstall, ensure_packages
+
+START_SECONDS = 60.0
+NODE_PATIENCE_SECONDS = 120.0
+PYTHON = (sys.executable, "-P", "-m")
+
+
+class CloudError(Exception):
+    """The cloud cannot be started, or a part of it ended; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the operator asked for."""
+
+    data: Path
+    port: int
+    guests: str
+    keep_guests: bool
+
+
+class Cloud:
+    """Database, node, worker and API on this machine. Entering starts them; leaving ends whatever was started."""
+
+    def __init__(self, wishes: Wishes) -> None:
+        self.wishes = wishes
+        self.api_url = ""
+        self.customer_key = ""
+        self.guests = ""
+        self._stack = AsyncExitStack()
+        self._children: list[Child] = []
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException as error:
+            await self._stack.aclose()
+            if isinstance(error, (ChildFailed, CannotInstall, BadImage, OSError)):
+                raise CloudError(str(error)) from error
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        say("stopping …")
+        await self._stack.aclose()
+        say("stopped")
+
+    async def watch(self) -> None:
+        """Until a part ends by itself: CloudError."""
+        waiting = [asyncio.create_task(child.ended()) for child in self._children]
+        try:
+            await asyncio.gather(*waiting)
+        except ChildFailed as error:
+            raise CloudError(str(error)) from error
+        finally:
+            for each in waiting:
+                each.cancel()
+
+    async def _start(self) -> None:
+        data = self.wishes.data
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (data / "logs").mkdir(exist_ok=True)
+        self.guests = choose_guests(self.wishes.guests, data)
+        say("starting PostgreSQL …")
+        database = await self._stack.enter_async_context(EmbeddedPostgres(data / "postgres"))
+        migrate(database.dsn)
+        settings = self._settings(database.dsn)
+        say("starting the node …")
+        node = await self._start_node()
+        async with assembled(settings) as parts:
+            accounts = await set_up(parts, node, data, self.guests)
+        self.customer_key = next(each["api_key"] for each in accounts if each["role"] == "customer")
+        say("starting worker and API …")
+        environment = environment_of(settings)
+        await self._start_child("worker", (*PYTHON, "bluelobster", "worker"), environment, 30)
+        await self._start_child("api", (*PYTHON, "bluelobster", "api"), environment, 30)
+        await self._until_healthy()
+        write_private(data / CREDENTIALS, {"api_url": self.api_url, "accounts": accounts})
+
+    def _settings(self, dsn: str) -> Settings:
+        """The settings of API and worker, with a secret key that is made once; `bluelobster admin` reads them too."""
+        data = self.wishes.data
+        key_file = data / "secret.key"
+        if not key_file.exists():
+            write_private(key_file, new_key())
+        settings = Settings(database_url=dsn, secret_key_file=key_file, api_port=self.wishes.port or free_port())
+        write_private(data / OPERATOR_FILE, {"database_url": dsn, "secret_key_file": str(key_file)})
+        self.api_url = f"http://{settings.api_host}:{settings.api_port}"
+        return settings
+
+    async def _start_node(self) -> LocalNode:
+        folder = self.wishes.data / "node"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        command = node_command(folder, self.guests, self.wishes.keep_guests)
+        child = await self._start_child("node", command, {}, NODE_PATIENCE_SECONDS)
+        deadline = time.monotonic() + START_SECONDS
+        while (node := read_node(folder, child.process.pid)) is None:
+            await self._pause(deadline, "the node did not start")
+        return node
+
+    async def _start_child(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], patience: float
+    ) -> Child:
+        child = await start_child(name, command, environment, self.wishes.data / "logs" / f"{name}.log")
+        self._stack.push_async_callback(child.stop, patience)
+        self._children.append(child)
+        return child
+
+    async def _until_healthy(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        async with httpx.AsyncClient(timeout=5) as http:
+            while not await healthy(http, self.api_url):
+                await self._pause(deadline, "the API did not become healthy")
+
+    async def _pause(self, deadline: float, complaint: str) -> None:
+        """Wait a moment for the processes; raises what ended one, or CloudError after the deadline."""
+        for child in self._children:
+            if child.process.returncode is not None:
+                await child.ended()
+        if time.monotonic() > deadline:
+            raise CloudError(f"{complaint} within {START_SECONDS:.0f} s; see {self.wishes.data / 'logs'}")
+        await asyncio.sleep(0.05)
+
+
+async def healthy(http: httpx.AsyncClient, api_url: str) -> bool:
+    try:
+        answer = await http.get(f"{api_url}/api/v1/health")
+    except httpx.TransportError:
+        return False
+    return answer.status_code == HTTPStatus.OK and answer.json()["status"] == "healthy"
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The settings as the processes read them. On this machine alone there is one template to begin with."""
+    return {
+        "BLUELOBSTER_DEFAULT_TEMPLATE": "TINY-LINUX",
+        "BLUELOBSTER_DEFAULT_GPU_TEMPLATE": "TINY-LINUX",
+        **{name: value for name, value in os.environ.items() if name.startswith("BLUELOBSTER_")},
+        "BLUELOBSTER_DATABASE_URL": settings.database_url,
+        "BLUELOBSTER_SECRET_KEY_FILE": str(settings.secret_key_file),
+        "BLUELOBSTER_API_PORT": str(settings.api_port),
+    }
+
+
+def choose_guests(wish: str, data: Path) -> str:
+    """Real guests where QEMU can be had, else pretended ones, said plainly; what was chosen holds for the data.
+
+    Raises CloudError, and CannotInstall when real ones were insisted on.
+    """
+    record = data / "guests"
+    used = record.read_text().strip() if record.exists() else None
+    if used and wish not in {"auto", used}:
+        raise CloudError(f"{data} has {used} guests already; choose another --data for {wish} ones")
+    chosen = possible_guests(used or wish)
+    write_private(record, chosen)
+    return chosen
+
+
+def possible_guests(wish: str) -> str:
+    if wish == "simulated":
+        return wish
+    try:
+        ensure_packages((*QEMU, *TINY_LINUX_NEEDS), say)
+    except CannotInstall as error:
+        if wish == "qemu":
+            raise
+        say(f"{error}")
+        say("Until then guests are SIMULATED: they have an address, but nothing answers there.")
+        return "simulated"
+    return "qemu"
+
+
+def write_private(path: Path, content: object) -> None:
+    """A file that its owner alone can read, replaced as a whole."""
+    text = content if isinstance(content, str) else json.dumps(content, indent=2)
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+    aside.rename(path)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,113 @@
+"""What a local cloud begins with: a catalogue, its node as a host, a template, a customer and a member of staff."""
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from bluelobster.access.accounts import Role, create_account, find_account
+from bluelobster.access.keys import Scope, create_key
+from bluelobster.access.principal import identify
+from bluelobster.admin.templates import build_image
+from bluelobster.app import Parts
+from bluelobster.billing.ledger import credit
+from bluelobster.catalog.gpus import save_gpu
+from bluelobster.catalog.hosts import Capacity, Host, NewHost, find_host, save_host
+from bluelobster.catalog.images import provide
+from bluelobster.catalog.templates import KNOWN, find_template
+from bluelobster.db.pool import Tx, transaction
+from bluelobster.demonstration import LOCAL_GPUS, LOCAL_REGION, seed
+from bluelobster.http.errors import Unauthorized
+from bluelobster.local.node import LocalNode
+from bluelobster.local.output import say
+from bluelobster.pve import PveClient
+from bluelobster.system_packages import SystemPackage
+
+CREDENTIALS = "credentials.json"
+ACCOUNTS: tuple[tuple[str, Role, Scope], ...] = (("demo", "customer", "full"), ("operator", "staff", "staff"))
+DEMO_CREDIT_CENTS = 10_000
+TINY_LINUX_NEEDS: tuple[SystemPackage, ...] = ()
+
+# Guests take only what they use: disks are sparse, memory is touched page by page, processors are mostly idle.
+VCPU_OVERCOMMIT = 32
+MEMORY_OVERCOMMIT = 12
+DISK_OVERCOMMIT = 40
+GIB = 1024**3
+
+# Simulated guests have no disk to read: the header of an image is all they need.
+NO_IMAGE = b"QFI\xfb" + bytes(508)
+
+
+async def set_up(parts: Parts, node: LocalNode, data: Path, guests: str) -> list[dict[str, Any]]:
+    """Bring records up to date with the node that runs now. Returns the accounts with their keys."""
+    async with transaction(parts.pool) as tx:
+        await seed(tx)
+        accounts = await provide_accounts(tx, parts, data)
+    host = await provide_host(parts, node)
+    async with transaction(parts.pool) as tx:
+        offered = await find_template(tx, "TINY-LINUX")
+    if offered is None:
+        image = data / "tiny-linux.qcow2"
+        if guests == "qemu":
+            say("building TINY-LINUX (one time, some seconds) …")
+            await build_image("TINY-LINUX", image)
+        else:
+            image.write_bytes(NO_IMAGE)
+        await provide(parts.pool, parts.connections, KNOWN["TINY-LINUX"], image, [host])
+        image.unlink()
+    return accounts
+
+
+async def provide_host(parts: Parts, node: LocalNode) -> Host:
+    """The node as a host, as big as this machine can pretend to be."""
+    async with PveClient(node.endpoint, node.name) as client:
+        status = await client.node_status()
+        storage = next(each for each in await client.storages() if each.name == "local")
+    capacity = Capacity(
+        vcpus=status.cores * VCPU_OVERCOMMIT,
+        memory_gb=status.memory_bytes * MEMORY_OVERCOMMIT // GIB,
+        disk_gb=storage.total_bytes * DISK_OVERCOMMIT // GIB,
+    )
+    new = NewHost(node.name, LOCAL_REGION, node.endpoint, node.name, "local", "vmbr0", capacity, node.ssh_port)
+    async with transaction(parts.pool) as tx:
+        await save_host(tx, new, parts.seal, parts.clock.now())
+        for mapping, model in LOCAL_GPUS.items():
+            await save_gpu(tx, node.name, model, mapping)
+        host = await find_host(tx, node.name)
+    if host is None:
+        raise LookupError(f"host {node.name} was not saved")
+    return host
+
+
+async def provide_accounts(tx: Tx, parts: Parts, data: Path) -> list[dict[str, Any]]:
+    """A customer with credit and a member of staff. Keys that work are kept; others are made anew."""
+    known = known_keys(data / CREDENTIALS)
+    accounts = []
+    for name, role, scope in ACCOUNTS:
+        account_id = await find_account(tx, name)
+        if account_id is None:
+            account_id = await create_account(tx, name, role, parts.clock.now())
+            if role == "customer":
+                await credit(tx, account_id, DEMO_CREDIT_CENTS, "demonstration credit", parts.clock.now())
+        key = known.get(name)
+        if key is None or not await opens(parts, key, account_id):
+            key = await create_key(tx, account_id, "local", scope, parts.clock.now())
+        accounts.append({"name": name, "role": role, "api_key": key})
+    return accounts
+
+
+def known_keys(path: Path) -> dict[str, str]:
+    """Keys that an earlier start wrote down."""
+    try:
+        accounts = json.loads(path.read_text())["accounts"]
+        return {each["name"]: each["api_key"] for each in accounts}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {}
+
+
+async def opens(parts: Parts, key: str, account_id: UUID) -> bool:
+    """Whether a key is valid, and this account's."""
+    try:
+        return (await identify(parts.pool, key, parts.clock.now())).account_id == account_id
+    except Unauthorized:
+        return False

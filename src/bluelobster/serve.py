@@ -1,0 +1,79 @@
+"""The two processes of the control plane, each on its own: the API, and the worker."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import click
+import uvicorn
+from pydantic import ValidationError
+
+from bluelobster.app import assembled, create_app
+from bluelobster.db.migrate import migrate
+from bluelobster.logs import log_to_stderr
+from bluelobster.settings import Settings
+from bluelobster.worker import work
+
+
+def settings_from_environment() -> Settings:
+    """The settings; ends the program with what is missing and how to give it."""
+    try:
+        settings = Settings()
+        settings.key_text()
+    except ValidationError as error:
+        for each in error.errors():
+            name = f"BLUELOBSTER_{'_'.join(map(str, each['loc'])).upper()}"
+            click.echo(f"{name}: {each['msg']}", err=True)
+        click.echo("Settings are environment variables; docs/settings.md lists them all.", err=True)
+        sys.exit(2)
+    except (ValueError, OSError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    return settings
+
+
+@click.command()
+def api() -> None:
+    """Run the API against the PostgreSQL that BLUELOBSTER_DATABASE_URL names."""
+    settings = settings_from_environment()
+    log_to_stderr(settings.log_level)
+    migrate(settings.database_url)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=25,
+    )
+
+
+@click.command()
+def worker() -> None:
+    """Run a worker against the PostgreSQL that BLUELOBSTER_DATABASE_URL names."""
+    settings = settings_from_environment()
+    log_to_stderr(settings.log_level)
+    migrate(settings.database_url)
+    asyncio.run(until_told_to_stop(_work(settings)))
+
+
+async def _work(settings: Settings) -> None:
+    async with assembled(settings) as parts:
+        await work(parts, settings)
+
+
+async def until_told_to_stop(running: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends by itself, or SIGTERM or SIGINT asks it to."""
+    task = asyncio.ensure_future(running)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return

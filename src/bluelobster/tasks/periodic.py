@@ -1,0 +1,49 @@
+"""Periodic work: any number of workers may offer to do it, one does."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+
+from bluelobster.clock import Clock
+from bluelobster.db.pool import Pool, transaction
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to do every so many seconds, wherever the slot is won."""
+
+    name: str
+    every_seconds: float
+    run: Callable[[], Awaitable[None]]
+
+
+async def claim_slot(pool: Pool, name: str, every_seconds: float, clock: Clock) -> bool:
+    """Whether this process may do the job now; at most one process hears yes each period."""
+    now = clock.now()
+    async with transaction(pool) as tx:
+        done = await tx.execute(
+            """insert into periodic (job, next_run) values (%s, %s)
+               on conflict (job) do update set next_run = excluded.next_run where periodic.next_run <= %s""",
+            (name, now + timedelta(seconds=every_seconds), now),
+        )
+        return done.rowcount == 1
+
+
+async def keep_doing(job: Job, pool: Pool, clock: Clock) -> None:
+    """Offer to do the job, period after period, whatever happens in one of them."""
+    while True:
+        try:
+            if await claim_slot(pool, job.name, job.every_seconds, clock):
+                await job.run()
+        except (OperationalError, PoolTimeout) as error:
+            log.warning("%s waits for the database: %s", job.name, error)
+        except Exception:
+            log.exception("%s failed; it is tried again in the next period", job.name)
+        await asyncio.sleep(job.every_seconds)

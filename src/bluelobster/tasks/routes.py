@@ -1,0 +1,107 @@
+"""Tasks as the API shows them."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from psycopg.rows import class_row
+
+from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.clock import rfc3339
+from bluelobster.http.errors import Forbidden, NotFound
+from bluelobster.tasks.task import COLUMNS, Task
+
+router = APIRouter(prefix="/api/v1", tags=["TASKS"], route_class=IdentifiedRoute)
+
+STATUSES = ("PENDING", "PROCESSING", "COMPLETED", "FAILED")
+MOST = 100
+LONGEST_DAYS = 7
+
+
+@router.get("/tasks/{task_id}", summary="Status of a task", dependencies=MARKED)
+async def get_task_status(task_id: str, caller: Caller, tx: Transaction) -> Any:
+    """How far an operation is and how it ended. Poll it every second or two; it is kept for seven days."""
+    missing = NotFound("task_not_found", "Task not found", task_id=task_id[:64])
+    try:
+        wanted = UUID(task_id)
+    except ValueError:
+        raise missing from None
+    async with tx.cursor(row_factory=class_row(Task)) as cursor:
+        await cursor.execute(
+            f"select {COLUMNS} from tasks where id = %s and (account_id = %s or %s)",
+            (wanted, caller.account_id, caller.is_staff),
+        )
+        task = await cursor.fetchone()
+    if task is None:
+        raise missing
+    return task_view(task)
+
+
+@router.get("/tasks", summary="Recent tasks", dependencies=MARKED)
+async def list_tasks(
+    request: Request,
+    caller: Caller,
+    tx: Transaction,
+    clock: Time,
+    limit: int = 50,
+    days: int = 1,
+    status: str | None = None,
+) -> Any:
+    """Tasks of the account, newest first. `limit` is 1 to 100, `days` 1 to 7, `status` one of the four states.
+    Staff may add `all_accounts=true`."""
+    check_range("limit", limit, MOST)
+    check_range("days", days, LONGEST_DAYS)
+    wanted = status.upper() if status else None
+    if wanted is not None and wanted not in STATUSES:
+        raise unfit("status", f"Must be one of {', '.join(STATUSES)}")
+    everyone = request.query_params.get("all_accounts", "").lower() in {"true", "1"}
+    if everyone and not caller.is_staff:
+        raise Forbidden("Staff permission required to view all accounts")
+    async with tx.cursor(row_factory=class_row(Task)) as cursor:
+        await cursor.execute(
+            f"""select {COLUMNS} from tasks
+                where (account_id = %s or %s) and created_at >= %s and (%s::text is null or status = %s)
+                order by created_at desc, id limit %s""",
+            (caller.account_id, everyone, clock.now() - timedelta(days=days), wanted, wanted, limit),
+        )
+        tasks = await cursor.fetchall()
+    return {"tasks": [row_view(task) for task in tasks], "total": len(tasks), "limit": limit, "days": days}
+
+
+def check_range(field: str, value: int, most: int) -> None:
+    if not 1 <= value <= most:
+        raise unfit(field, f"Must be between 1 and {most}")
+
+
+def unfit(field: str, rule: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "value_error", "loc": ("query", field), "msg": rule}])
+
+
+def task_view(task: Task) -> dict[str, Any]:
+    return {
+        "task_id": str(task.id),
+        "status": task.status,
+        "operation": task.operation,
+        "params": dict(task.params),
+        "created_at": rfc3339(task.created_at),
+        "updated_at": rfc3339(task.updated_at),
+        "message": task.message,
+        "account_id": str(task.account_id),
+        "progress": task.progress,
+    }
+
+
+def row_view(task: Task) -> dict[str, Any]:
+    return {
+        "task_id": str(task.id),
+        "status": task.status,
+        "operation": task.operation,
+        "created_at": rfc3339(task.created_at),
+        "updated_at": rfc3339(task.updated_at),
+        "message": task.message,
+        "auth_token_partial": task.key_prefix,
+        "client_ip": task.client_ip,
+        "progress": task.progress,
+    }

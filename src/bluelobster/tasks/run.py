@@ -1,0 +1,126 @@
+"""A claimed run: its lease, its fence and its checkpoints, in the engine's own tables.
+
+Absurd hands a task to one worker at a time, for as long as the worker keeps extending its claim. The run id is
+the fence: whoever lost the claim can neither checkpoint nor complete.
+"""
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+from psycopg.errors import DatabaseError
+from psycopg.types.json import Jsonb
+
+from bluelobster.db.pool import Pool, Tx
+from bluelobster.tasks.spawn import QUEUE
+
+RUNS = sql.Identifier("absurd", f"r_{QUEUE}")
+LOST = frozenset({"AB001", "AB002"})
+
+
+class LeaseLost(Exception):
+    """Another worker has this task now: whatever this one still had in mind must not happen."""
+
+
+@dataclass
+class Run:
+    """One attempt at a task. `lease_seconds` is how long a claim holds without being extended."""
+
+    id: UUID
+    engine_task: UUID
+    task_id: UUID
+    attempt: int
+    lease_seconds: int
+    held_until: float
+    checkpoints: dict[str, Any] = field(default_factory=dict)
+
+    def must_hold(self) -> None:
+        """Raises LeaseLost once the claim may have passed on, as after a pause of the whole process."""
+        if time.monotonic() >= self.held_until:
+            raise LeaseLost
+
+    async def extend(self, pool: Pool) -> None:
+        """Keep the claim for another `lease_seconds`; raises LeaseLost."""
+        asked = time.monotonic()
+        async with pool.connection() as connection, fenced():
+            await connection.execute("select absurd.extend_claim(%s, %s, %s)", (QUEUE, self.id, self.lease_seconds))
+        self.held_until = asked + self.lease_seconds
+
+    async def lock(self, tx: Tx) -> None:
+        """Hold the run's row until the transaction ends, so that no lease can expire in between."""
+        cursor = await tx.execute(
+            sql.SQL("select state = 'running' from {} where run_id = %s for update").format(RUNS), (self.id,)
+        )
+        row = await cursor.fetchone()
+        if row is None or not row[0]:
+            raise LeaseLost
+
+    async def load_checkpoints(self, tx: Tx) -> None:
+        cursor = await tx.execute(
+            "select checkpoint_name, state from absurd.get_task_checkpoint_states(%s, %s, %s)",
+            (QUEUE, self.engine_task, self.id),
+        )
+        self.checkpoints = dict(await cursor.fetchall())
+
+    async def checkpoint(self, tx: Tx, name: str, state: Any) -> None:
+        """Remember `state` under `name`, in a transaction that holds the lock."""
+        async with fenced():
+            await tx.execute(
+                "select absurd.set_task_checkpoint_state(%s, %s, %s, %s, %s)",
+                (QUEUE, self.engine_task, name, Jsonb(state), self.id),
+            )
+        self.checkpoints[name] = state
+
+    async def save(self, pool: Pool, name: str, state: Any) -> None:
+        """A checkpoint in a transaction of its own."""
+        async with pool.connection() as connection, connection.transaction():
+            await self.lock(connection)
+            await self.checkpoint(connection, name, state)
+
+    async def complete(self, tx: Tx) -> None:
+        """The engine's end of the task."""
+        async with fenced():
+            await tx.execute("select absurd.complete_run(%s, %s)", (QUEUE, self.id))
+
+    async def hand_back(self, pool: Pool, reason: str, at: datetime | None) -> None:
+        """Let any worker go on with the task, from `at` on (now, without it)."""
+        async with pool.connection() as connection, fenced():
+            await connection.execute(
+                "select absurd.fail_run(%s, %s, %s, %s)", (QUEUE, self.id, Jsonb({"message": reason}), at)
+            )
+
+
+class fenced:  # noqa: N801 - reads as the statement it is
+    """Turns the engine's refusal of a run that lost its claim into LeaseLost."""
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, DatabaseError) and error.sqlstate in LOST:
+            raise LeaseLost from error
+
+
+async def claim(pool: Pool, worker: str, lease_seconds: int, most: int) -> list[Run]:
+    """Take up to `most` tasks that are due, and fail the claims of workers that went silent."""
+    asked = time.monotonic()
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            "select run_id, task_id, attempt, params from absurd.claim_task(%s, %s, %s, %s)",
+            (QUEUE, worker, lease_seconds, most),
+        )
+        rows = await cursor.fetchall()
+    return [
+        Run(
+            id=run_id,
+            engine_task=engine_task,
+            task_id=UUID(params["task_id"]),
+            attempt=attempt,
+            lease_seconds=lease_seconds,
+            held_until=asked + lease_seconds,
+        )
+        for run_id, engine_task, attempt, params in rows
+    ]

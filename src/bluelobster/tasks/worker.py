@@ -1,0 +1,75 @@
+"""The worker: claims tasks as slots get free, and keeps going whatever happens to the database."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+
+from psycopg import AsyncConnection, OperationalError, sql
+from psycopg_pool import PoolTimeout
+
+from bluelobster.tasks.engine import Engine
+from bluelobster.tasks.run import claim
+from bluelobster.tasks.spawn import WAKE
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Carries out up to `slots` tasks at once; a NOTIFY wakes it, and it looks by itself as well."""
+
+    def __init__(self, engine: Engine, dsn: str, *, slots: int, lease_seconds: int, poll_seconds: float) -> None:
+        self._engine = engine
+        self._dsn = dsn
+        self._slots = slots
+        self._lease_seconds = lease_seconds
+        self._poll_seconds = poll_seconds
+        self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._wake = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def work(self) -> None:
+        """Until cancelled; tasks under way are handed back to other workers then."""
+        listener = asyncio.create_task(self._listen())
+        try:
+            while True:
+                await self._claim_what_is_due()
+                self._wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
+        finally:
+            listener.cancel()
+            for running in self._running:
+                running.cancel()
+            await asyncio.gather(listener, *self._running, return_exceptions=True)
+
+    async def _claim_what_is_due(self) -> None:
+        while free := self._slots - len(self._running):
+            try:
+                runs = await claim(self._engine.pool, self._name, self._lease_seconds, free)
+            except (OperationalError, PoolTimeout) as error:
+                log.warning("cannot claim tasks, the database does not answer: %s", error)
+                return
+            for run in runs:
+                task = asyncio.create_task(self._engine.carry_out(run), name=f"task {run.task_id}")
+                self._running.add(task)
+                task.add_done_callback(self._forget)
+            if not runs:
+                return
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._wake.set()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("%s crashed; it is tried again when its claim runs out", task.get_name(), exc_info=error)
+
+    async def _listen(self) -> None:
+        """Turn notifications into wake-ups; without a connection, polling has to do."""
+        while True:
+            with contextlib.suppress(OperationalError):
+                async with await AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+                    await connection.execute(sql.SQL("listen {}").format(sql.Identifier(WAKE)))
+                    async for _ in connection.notifies():
+                        self._wake.set()
+            await asyncio.sleep(1)

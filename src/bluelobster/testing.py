@@ -1,0 +1,100 @@
+"""The `test` command: everything that is checked before a change is taken, on one screen."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from bluelobster.system_packages import QEMU, CannotInstall, ensure_packages
+
+CHECKOUT = Path(__file__).parents[2]
+
+_PROGRAMS = Path(sys.executable).parent
+_PYTHON = str(_PROGRAMS / "python")
+_PYTEST = (_PYTHON, "-m", "pytest")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One check: commands that all end with 0 when it passes."""
+
+    name: str
+    commands: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage ended, and after how many seconds."""
+
+    name: str
+    passed: bool
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.name:<22} {'passed' if self.passed else 'FAILED'} {self.seconds:8.1f} s"
+
+
+_COVERAGE = (_PYTHON, "-m", "coverage")
+STAGES = (
+    Stage("style", ((_PYTHON, "-m", "ruff", "check", "--quiet"),)),
+    Stage("format", ((_PYTHON, "-m", "ruff", "format", "--check", "--quiet"),)),
+    Stage("types", ((_PYTHON, "-m", "mypy"),)),
+    Stage("architecture", ((_PYTHON, str(_PROGRAMS / "lint-imports")),)),
+    Stage("tests", ((*_COVERAGE, "erase"), (*_COVERAGE, "run", "-m", "pytest", "-n", "2"))),
+    Stage("coverage", ((*_COVERAGE, "combine", "--quiet"), (*_COVERAGE, "report", "--skip-covered"))),
+)
+
+
+@click.command(
+    "test",
+    context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]},
+    options_metavar="",
+)
+@click.argument("pytest_arguments", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST ARGUMENTS]")
+def command(pytest_arguments: tuple[str, ...]) -> None:
+    """Check the code: style, types, architecture, all tests and their coverage.
+
+    With arguments, only pytest runs, with these arguments; paths are relative to the checkout.
+    """
+    complete = _system_packages()
+    if pytest_arguments:
+        sys.exit(_run((*_PYTEST, *pytest_arguments)))
+    outcomes = [_check(stage) for stage in STAGES]
+    click.echo()
+    for outcome in outcomes:
+        click.secho(str(outcome), fg=None if outcome.passed else "red")
+    click.echo(f"{'all':<22} {'':6} {sum(outcome.seconds for outcome in outcomes):8.1f} s")
+    if not complete:
+        click.secho("Not everything was tested: system packages are missing (see above).", fg="yellow")
+    # Only where nobody reads the notice does a missing package have to fail.
+    sys.exit(not (all(outcome.passed for outcome in outcomes) and (complete or "CI" not in os.environ)))
+
+
+def _system_packages() -> bool:
+    try:
+        ensure_packages(QEMU, lambda line: click.secho(line, err=True))
+    except CannotInstall as error:
+        click.secho(f"Tests with real guests are skipped: {error}", fg="yellow", err=True)
+        return False
+    return True
+
+
+def _check(stage: Stage) -> Outcome:
+    click.secho(f"── {stage.name}", bold=True)
+    started = time.monotonic()
+    passed = all(_run(arguments) == 0 for arguments in stage.commands)
+    return Outcome(stage.name, passed, time.monotonic() - started)
+
+
+def _run(arguments: tuple[str, ...]) -> int:
+    """Runs in the checkout. Ctrl-C reaches the program as well, which then ends by itself."""
+    with subprocess.Popen(arguments, cwd=CHECKOUT) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue

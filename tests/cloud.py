@@ -1,0 +1,219 @@
+"""A whole cloud inside one event loop: API, worker, and a node with simulated guests, over real sockets and SQL."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from bluelobster.access.accounts import Role, create_account
+from bluelobster.access.keys import Scope, create_key
+from bluelobster.access.sealing import new_key
+from bluelobster.app import Parts, assembled, attach, create_app
+from bluelobster.catalog.gpus import save_gpu
+from bluelobster.catalog.hosts import Capacity, NewHost, save_host
+from bluelobster.catalog.templates import KNOWN, place_image, save_template
+from bluelobster.db.pool import transaction
+from bluelobster.demonstration import seed
+from bluelobster.http.errors import NotFound
+from bluelobster.instances.delete import request_deletion
+from bluelobster.instances.find import find_instance
+from bluelobster.pve import Endpoint
+from bluelobster.settings import Settings
+from bluelobster.tasks.spawn import Origin
+from bluelobster.worker import work
+from pvelocal.gpus import GpuMapping
+from pvelocal.node import NodeSettings
+from pvelocal.running import RunningNode, running_node
+from pvelocal.simulated import SimulatedHypervisor
+
+IMAGE = b"QFI\xfb" + bytes(508)
+SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILIilqD0mN+wPR065Z7W6wzy9q22EdOaSlXOYolQ4zeu me@example"
+LAUNCH: dict[str, Any] = {
+    "region": "us-east-1",
+    "instance_type": "v1_cpu_small",
+    "username": "lobster",
+    "ssh_key": SSH_KEY,
+    "template_name": "TINY-LINUX",
+}
+SECONDS = 20.0
+LEASE_SECONDS = 2
+
+
+@dataclass
+class TestCloud:
+    """What a test works with. `customer` and `staff` are API clients with a key of theirs."""
+
+    __test__ = False
+
+    settings: Settings
+    parts: Parts
+    app: FastAPI
+    node: RunningNode
+    hypervisor: SimulatedHypervisor
+    customer: httpx.AsyncClient
+    staff: httpx.AsyncClient
+    stranger: httpx.AsyncClient
+    key: str
+
+    async def client(self, name: str, role: Role = "customer", scope: Scope = "full") -> httpx.AsyncClient:
+        """An API client of a new account."""
+        now = self.parts.clock.now()
+        async with transaction(self.parts.pool) as tx:
+            account_id = await create_account(tx, name, role, now)
+            key = await create_key(tx, account_id, "test", scope, now)
+        return api_client(self.app, key)
+
+    async def launch(self, **changes: Any) -> dict[str, Any]:
+        """Launch as the customer; the answer."""
+        answer = await self.customer.post("/instances/launch-instance", json={**LAUNCH, **changes})
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    async def launched(self, **changes: Any) -> str:
+        """Launch and wait until the instance is ready; its id."""
+        accepted = await self.launch(**changes)
+        await self.completed(accepted["task_id"])
+        instance_id: str = accepted["vm_uuid"]
+        return instance_id
+
+    async def ended(self, task_id: str) -> dict[str, Any]:
+        """The task, once it has ended."""
+
+        async def look() -> dict[str, Any] | None:
+            task: dict[str, Any] = (await self.customer.get(f"/tasks/{task_id}")).json()
+            return task if task["status"] in {"COMPLETED", "FAILED"} else None
+
+        ended: dict[str, Any] = await eventually(look)
+        return ended
+
+    async def completed(self, task_id: str) -> dict[str, Any]:
+        task = await self.ended(task_id)
+        assert task["status"] == "COMPLETED", task
+        return task
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[None]:
+        """A worker that works for as long as the block lasts."""
+        working = asyncio.create_task(work(self.parts, self.settings))
+        try:
+            yield
+        finally:
+            working.cancel()
+            await asyncio.wait([working])
+
+    async def request_deletion(self, instance_id: str) -> str:
+        """Ask for a deletion without waiting for it; the task's id."""
+        account_id = await self.one("select account_id from instances where id = %s", instance_id)
+        async with transaction(self.parts.pool) as tx:
+            found = await find_instance(tx, account_id, instance_id, NotFound("gone", "gone"), lock=True)
+            return str(await request_deletion(tx, found, Origin(account_id, None, None), self.parts.clock.now()))
+
+    async def one(self, query: str, *parameters: Any) -> Any:
+        """The first column of a query's first row."""
+        async with self.parts.pool.connection() as connection:
+            cursor = await connection.execute(query, parameters)
+            row = await cursor.fetchone()
+        return row[0] if row else None
+
+    async def leftovers(self) -> dict[str, Any]:
+        """Everything that a machine takes, here and on the node; all of it empty when nothing is left."""
+        vms = self.node.node.vms
+        return {
+            "instances": await self.one("select count(*) from instances where ended_at is null"),
+            "addresses": await self.one("select count(*) from addresses where instance_id is not null"),
+            "gpus": await self.one("select count(*) from gpus where instance_id is not null"),
+            "host": await self.one("select sum(vcpus_used + memory_gb_used + disk_gb_used)::int from hosts"),
+            "samples": await self.one("select count(*) from instance_samples"),
+            "live tasks": await self.one("select count(*) from tasks where ended_at is null"),
+            "secrets": await self.one(
+                "select count(*) from instances where password_hash is not null or password_sealed is not null"
+            ),
+            "machines": len(list(vms)),
+            "disks": len([path for path in (self.node.node.settings.data / "images").glob("*/*") if path.is_file()]),
+        }
+
+
+CLEAN = {
+    "instances": 0,
+    "addresses": 0,
+    "gpus": 0,
+    "host": 0,
+    "samples": 0,
+    "live tasks": 0,
+    "secrets": 0,
+    "machines": 0,
+    "disks": 0,
+}
+
+
+async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = SECONDS) -> Any:
+    """What `look` finds, as soon as it finds something; fails after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not (found := await look()):
+            await asyncio.sleep(0.01)
+        return found
+
+
+def api_client(app: FastAPI, key: str | None) -> httpx.AsyncClient:
+    headers = {"X-API-Key": key} if key else {}
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=("198.51.100.7", 40000))
+    return httpx.AsyncClient(transport=transport, base_url="http://api/api/v1", headers=headers, timeout=60)
+
+
+@asynccontextmanager
+async def running_cloud(database: str, folder: Path, *, worker: bool = True) -> AsyncIterator[TestCloud]:
+    """Everything, started; without `worker` operations stay queued."""
+    settings = Settings(
+        database_url=database,
+        secret_key=new_key(),
+        reconcile_seconds=0.1,
+        poll_seconds=0.1,
+        lease_seconds=LEASE_SECONDS,
+        transaction_idle_seconds=1,
+    )
+    hypervisor = SimulatedHypervisor(folder / "run")
+    node_settings = NodeSettings(
+        data=folder / "node",
+        gpus=(GpuMapping("a4000-0", "A4000", 1), GpuMapping("a4000-1", "A4000", 1)),
+        durable=False,
+    )
+    async with AsyncExitStack() as stack:
+        node = await stack.enter_async_context(running_node(node_settings, hypervisor, control=True))
+        parts = await stack.enter_async_context(assembled(settings))
+        app = create_app(settings)
+        attach(app, parts)
+        await stock(parts, node, folder / "node")
+        nobody = api_client(app, None)
+        cloud = TestCloud(settings, parts, app, node, hypervisor, nobody, nobody, nobody, "")
+        cloud.customer = await cloud.client("customer")
+        cloud.staff = await cloud.client("staff", "staff", "staff")
+        cloud.stranger = await cloud.client("stranger")
+        cloud.key = cloud.customer.headers["X-API-Key"]
+        if worker:
+            await stack.enter_async_context(cloud.worker())
+        yield cloud
+
+
+async def stock(parts: Parts, node: RunningNode, data: Path) -> None:
+    """A catalogue, the node as a host with room for a few machines, and a template."""
+    image = data / "import" / "tiny-linux.qcow2"
+    image.parent.mkdir(exist_ok=True)
+    image.write_bytes(IMAGE)
+    now = parts.clock.now()
+    token = f"{node.token.id}={node.token.secret}"
+    endpoint = Endpoint(url=node.url, token=token, fingerprint=node.fingerprint)
+    async with transaction(parts.pool) as tx:
+        await seed(tx)
+        capacity = Capacity(vcpus=256, memory_gb=1024, disk_gb=20_000)
+        host = NewHost("px1", "us-east-1", endpoint, "px1", "local", "vmbr0", capacity)
+        await save_host(tx, host, parts.seal, now)
+        for mapping in ("a4000-0", "a4000-1"):
+            await save_gpu(tx, "px1", "A4000", mapping)
+        await save_template(tx, KNOWN["TINY-LINUX"])
+        await place_image(tx, "TINY-LINUX", "px1", "local:import/tiny-linux.qcow2")

@@ -1,0 +1,54 @@
+"""One PostgreSQL for the whole run, one database a test."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from bluelobster.db.embedded import EmbeddedPostgres
+from bluelobster.db.migrate import migrate
+
+TEMPLATE = "bluelobster_template"
+ADDRESS = "BLUELOBSTER_TEST_SERVER"
+server = pytest.StashKey[tuple[EmbeddedPostgres, Path]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that starts the workers starts the server, with a migrated database to copy."""
+    if hasattr(config, "workerinput") or config.option.collectonly:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="bluelobster-test-"))
+    postgres = EmbeddedPostgres(folder, for_tests=True)
+    asyncio.run(postgres.start())
+    config.stash[server] = (postgres, folder)
+    with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+        connection.execute(f"create database {TEMPLATE}")
+    migrate(postgres.dsn_of(TEMPLATE))
+    os.environ[ADDRESS] = postgres.dsn_of("{name}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if server in config.stash:
+        postgres, folder = config.stash[server]
+        asyncio.run(postgres.stop())
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def dsn_of(name: str) -> str:
+    return os.environ[ADDRESS].replace("%7Bname%7D", name)
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    """The address of a database of this test's own, migrated and empty."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(dsn_of("postgres"), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {TEMPLATE}")
+        yield dsn_of(name)
+        connection.execute(f"drop database {name} with (force)")
