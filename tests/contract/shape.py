@@ -24,14 +24,14 @@ def operation(served: dict[str, Any]) -> dict[str, Any]:
     facts = {key: value for key, value in served.items() if key not in PROSE}
     facts["parameters"] = sorted(map(without_prose, facts.get("parameters", [])), key=lambda each: str(each["name"]))
     facts["responses"] = {
-        code: without_prose(answer["content"] if "content" in answer else answer)
-        for code, answer in facts["responses"].items()
+        code: without_prose(answer.get("content", answer)) for code, answer in facts["responses"].items()
     }
-    return without_prose(facts)
+    shaped_facts: dict[str, Any] = without_prose(facts)
+    return shaped_facts
 
 
 def schema(name: str, body: dict[str, Any]) -> dict[str, Any]:
-    facts = without_prose(body)
+    facts: dict[str, Any] = without_prose(body)
     for field in OUR_FIELDS.get(name, ()):
         facts.get("properties", {}).pop(field, None)
     return facts

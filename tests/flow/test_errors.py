@@ -1,0 +1,72 @@
+"""Every error has one shape, says what is wrong, and repeats nothing that was sent."""
+
+from typing import Any
+
+import pytest
+
+from cloud import LAUNCH, TestCloud
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/instances/", 404, "not_found"),
+        ("PATCH", "/instances", 405, "method_not_allowed"),
+        ("GET", "/instances/not-an-id", 404, "instance_not_found"),
+        ("GET", "/tasks/not-an-id", 404, "task_not_found"),
+        ("GET", "/tasks?limit=0", 422, "validation_error"),
+        ("GET", "/tasks?limit=101", 422, "validation_error"),
+        ("GET", "/tasks?limit=many", 422, "validation_error"),
+        ("GET", "/tasks?days=8", 422, "validation_error"),
+        ("GET", "/tasks?status=lost", 422, "validation_error"),
+    ],
+)
+async def test_the_shape(idle_cloud: TestCloud, method: str, path: str, status: int, code: str) -> None:
+    answer = await idle_cloud.customer.request(method, path)
+    assert answer.status_code == status
+    assert answer.json()["error"] == code
+    assert answer.json()["message"]
+    assert answer.headers["X-Request-Id"].startswith("req_")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'"text"', b"null", b"{}", b'{"name": NaN}', b"\xff\xfe", b"[" * 100_000]
+)
+@pytest.mark.parametrize("path", ["/instances/launch-instance", "/instances/{id}/rename"])
+async def test_bodies_that_are_not_what_they_should_be(idle_cloud: TestCloud, path: str, body: bytes) -> None:
+    accepted = await idle_cloud.launch()
+    method = "PUT" if path.endswith("rename") else "POST"
+    answer = await idle_cloud.customer.request(method, path.format(id=accepted["vm_uuid"]), content=body)
+    assert answer.status_code in {400, 422}, answer.text
+    assert {"error", "message"} <= answer.json().keys()
+
+
+async def test_a_password_is_never_repeated(idle_cloud: TestCloud) -> None:
+    for password in ("hunter2 hunter2", "x\x00secret-secret", ["secret-secret"]):
+        body: dict[str, Any] = {**LAUNCH, "password": password}
+        answer = await idle_cloud.customer.post("/instances/launch-instance", json=body)
+        assert answer.status_code == 422
+        assert "secret" not in answer.text
+        assert "hunter2" not in answer.text
+
+
+async def test_a_crash_is_answered_with_a_request_id(idle_cloud: TestCloud) -> None:
+    async with idle_cloud.parts.pool.connection() as connection:
+        await connection.execute("alter table tasks rename to elsewhere")
+    answer = await idle_cloud.customer.get("/tasks")
+    assert answer.status_code == 500
+    assert answer.json()["error"] == "internal_error"
+    assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
+    assert "elsewhere" not in answer.text
+
+
+async def test_the_task_list_filters(idle_cloud: TestCloud) -> None:
+    await idle_cloud.launch(name="one")
+    await idle_cloud.launch(name="two")
+    listed = (await idle_cloud.customer.get("/tasks?status=pending&limit=1&days=7")).json()
+    assert (listed["total"], listed["limit"], listed["days"]) == (1, 1, 7)
+    [task] = listed["tasks"]
+    assert task["auth_token_partial"] == idle_cloud.key.split("_")[1]
+    assert task["client_ip"] == "198.51.100.7"
+    assert (await idle_cloud.customer.get("/tasks?status=FAILED")).json()["tasks"] == []
