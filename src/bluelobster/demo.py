@@ -1,6 +1,7 @@
 """`bluelobster demo`: the cloud, and in it a first machine, with the commands that a customer would type."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -39,15 +40,19 @@ async def launch_and_log_in(cloud: Cloud) -> None:
     except CannotInstall as error:
         raise CloudError(str(error)) from error
     key = demo_key(cloud.wishes.data)
-    names = await customer(cloud, "list", "--json", quiet=True)
-    if f'"name":"{NAME}"' not in names.replace(" ", ""):
+    known = {each["name"]: each for each in json.loads(await customer(cloud, "list", "--json", quiet=True))}
+    if NAME not in known:
         say("")
         say(f"$ ./bluelobster launch --name {NAME} --ssh-key {key}.pub")
         await customer(cloud, "launch", "--name", NAME, "--ssh-key", f"{key}.pub", "--username", "lobster")
+    elif known[NAME]["power_status"] != "running":
+        say("")
+        say(f"$ ./bluelobster power-on {NAME}")
+        await customer(cloud, "power-on", NAME)
     if cloud.guests == "qemu":
         say("")
         say(f"$ ./bluelobster ssh {NAME}")
-        await customer(cloud, "ssh", NAME, "--identity", str(key), "--", QUESTIONS)
+        await customer(cloud, "ssh", "-i", str(key), NAME, QUESTIONS)
 
 
 def demo_key(data: Path) -> Path:

@@ -1,6 +1,8 @@
 """A catalogue to begin with: the types, prices and regions that the contract names."""
 
-from ipaddress import IPv4Address, IPv4Network
+import hashlib
+from ipaddress import IPv4Network
+from pathlib import Path
 
 from bluelobster.catalog.gpus import GpuModel, save_gpu_model
 from bluelobster.catalog.regions import Region, save_region
@@ -9,7 +11,8 @@ from bluelobster.db.pool import Tx
 from bluelobster.network.addresses import save_pool
 
 LOCAL_REGION = "us-east-1"
-LOCAL_NETWORK = IPv4Network("127.64.0.0/22")
+LOOPBACK = IPv4Network("127.64.0.0/10")
+POOL_PREFIX = 22
 FIRST_ADDRESS = 10
 CPU_ONLY = "N/A - CPU Only"
 
@@ -55,8 +58,15 @@ LOCAL_GPUS = {
 }
 
 
-async def seed(tx: Tx) -> None:
-    """Fill an empty catalogue; one that an operator has begun to change is left alone."""
+def local_network(data: Path) -> IPv4Network:
+    """Loopback addresses for the machines of one data directory; those of another are very likely others."""
+    networks = 2 ** (POOL_PREFIX - LOOPBACK.prefixlen)
+    number = int.from_bytes(hashlib.sha256(bytes(data)).digest()[:4], "big") % networks
+    return IPv4Network((int(LOOPBACK.network_address) + number * 2 ** (32 - POOL_PREFIX), POOL_PREFIX))
+
+
+async def seed(tx: Tx, network: IPv4Network) -> None:
+    """Fill an empty catalogue, with addresses of `network`; one that an operator has begun to change is left alone."""
     cursor = await tx.execute("select exists (select from instance_types)")
     row = await cursor.fetchone()
     if row and row[0]:
@@ -67,5 +77,5 @@ async def seed(tx: Tx) -> None:
         await save_gpu_model(tx, model)
     for kind in TYPES:
         await save_type(tx, kind)
-    hosts = list(LOCAL_NETWORK.hosts())
-    await save_pool(tx, LOCAL_REGION, LOCAL_NETWORK, IPv4Address(hosts[0]), (), hosts[FIRST_ADDRESS - 1 :])
+    hosts = list(network.hosts())
+    await save_pool(tx, LOCAL_REGION, network, hosts[0], (), hosts[FIRST_ADDRESS - 1 :])

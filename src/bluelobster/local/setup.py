@@ -16,7 +16,7 @@ from bluelobster.catalog.hosts import Capacity, Host, NewHost, find_host, save_h
 from bluelobster.catalog.images import provide
 from bluelobster.catalog.templates import KNOWN, find_template
 from bluelobster.db.pool import Tx, transaction
-from bluelobster.demonstration import LOCAL_GPUS, LOCAL_REGION, seed
+from bluelobster.demonstration import LOCAL_GPUS, LOCAL_REGION, local_network, seed
 from bluelobster.http.errors import Unauthorized
 from bluelobster.local.node import LocalNode
 from bluelobster.local.output import say
@@ -41,7 +41,7 @@ NO_IMAGE = b"QFI\xfb" + bytes(508)
 async def set_up(parts: Parts, node: LocalNode, data: Path, guests: str) -> list[dict[str, Any]]:
     """Bring records up to date with the node that runs now. Returns the accounts with their keys."""
     async with transaction(parts.pool) as tx:
-        await seed(tx)
+        await seed(tx, local_network(data))
         accounts = await provide_accounts(tx, parts, data)
     host = await provide_host(parts, node)
     async with transaction(parts.pool) as tx:

@@ -1,0 +1,32 @@
+"""Files that are either the old or the new version, whenever the process dies."""
+
+import json
+import os
+from pathlib import Path
+
+
+def write_atomically(path: Path, text: str, *, mode: int = 0o600, durable: bool = False) -> None:
+    """Replace `path`. With `durable` it also outlives a power failure, at the price of two fsyncs."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    temporary.replace(path)
+    if durable:
+        _sync_directory(path.parent)
+
+
+def read_json(path: Path) -> object:
+    """The JSON document in a file."""
+    return json.loads(path.read_bytes())
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,138 @@
+"""What the node asks of whatever runs its guests: QEMU, or a simulation of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+PowerState = Literal["running", "paused", "stopped"]
+
+
+class HypervisorError(Exception):
+    """A guest could not do what was asked; the text ends up as the Proxmox task's exit status."""
+
+
+class AgentUnavailable(HypervisorError):
+    """The guest runs but its agent does not answer."""
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A drive of a guest. `slot` is Proxmox's name of it (`scsi0`, `ide2`)."""
+
+    slot: str
+    path: Path
+    media: Literal["disk", "cdrom"] = "disk"
+    boot_index: int | None = None
+
+
+@dataclass(frozen=True)
+class Nic:
+    """A network card. `address` is what the customer was given: `a.b.c.d/prefix`, or None without one."""
+
+    index: int
+    mac: str
+    bridge: str
+    address: str | None = None
+    gateway: str | None = None
+
+
+@dataclass(frozen=True)
+class CloudInit:
+    """The NoCloud documents, as Proxmox renders them; the network part follows from the NICs."""
+
+    user_data: str
+    meta_data: str
+    nameservers: tuple[str, ...] = ()
+    search_domain: str | None = None
+
+
+@dataclass(frozen=True)
+class GuestSpec:
+    """All that a guest is started from."""
+
+    vmid: int
+    name: str
+    uuid: str
+    cores: int
+    memory_mb: int
+    disks: tuple[Disk, ...] = ()
+    nics: tuple[Nic, ...] = ()
+    cloud_init: CloudInit | None = None
+    gpus: int = 0
+    agent: bool = False
+    bios: Literal["seabios", "ovmf"] = "seabios"
+    os_type: str = "l26"
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Readings of a running guest; totals are bytes since it was started, `cpu` is 0..1 of all its cores."""
+
+    cpu: float = 0.0
+    memory_bytes: int = 0
+    net_in: int = 0
+    net_out: int = 0
+    disk_read: int = 0
+    disk_write: int = 0
+    uptime_seconds: int = 0
+    pid: int | None = None
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+class Hypervisor(Protocol):
+    """Runs guests by VMID. Every call may be repeated; state survives a restart of the node."""
+
+    async def open(self) -> None:
+        """Find the guests that an earlier node left running."""
+
+    async def close(self, *, keep_guests: bool) -> None:
+        """Let go of the guests, or end them when they are not to be kept."""
+
+    # Disks
+
+    async def create_disk(self, path: Path, size_bytes: int, image: Path | None) -> None:
+        """Make a disk at `path`: blank, or with the content of `image`, at least as big as the image."""
+
+    async def resize_disk(self, vmid: int, slot: str, path: Path, size_bytes: int) -> None:
+        """Grow a disk, of a running guest too."""
+
+    async def disk_size(self, path: Path) -> int:
+        """Virtual size in bytes."""
+
+    async def delete_disk(self, path: Path) -> None:
+        """Remove a disk; nothing happens when it is gone already."""
+
+    # Power
+
+    async def start(self, spec: GuestSpec) -> None:
+        """Start a guest that is stopped. Its cloud-init drive is made anew."""
+
+    async def stop(self, vmid: int) -> None:
+        """Pull the plug; a stopped guest stays stopped."""
+
+    async def shutdown(self, vmid: int, timeout_seconds: float) -> None:
+        """Press the power button and wait; HypervisorError `got timeout` when the guest does not follow."""
+
+    async def reset(self, vmid: int) -> None:
+        """Press the reset button."""
+
+    async def pause(self, vmid: int) -> None:
+        """Stop the guest's processors."""
+
+    async def resume(self, vmid: int) -> None:
+        """Let them go on."""
+
+    # Looking
+
+    async def state(self, vmid: int) -> PowerState:
+        """Power state; an unknown guest is stopped."""
+
+    async def counters(self, vmid: int) -> Counters:
+        """Readings; all zero for a stopped guest."""
+
+    async def agent(self, vmid: int, command: str) -> object:
+        """The guest agent's answer to `guest-…`; AgentUnavailable when there is none."""
+
+    async def forget(self, vmid: int) -> None:
+        """Remove everything kept about a stopped guest except its disks (sockets, logs, drives made at start)."""

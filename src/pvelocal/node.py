@@ -1,0 +1,97 @@
+"""The node: everything that its calls work on."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pvelocal.access import Credentials, Token
+from pvelocal.faults import Faults
+from pvelocal.gpus import GpuMapping, Gpus
+from pvelocal.hypervisor import Hypervisor, PowerState
+from pvelocal.machine import Capacity, Machine
+from pvelocal.storage import Storage, Storages
+from pvelocal.tasks import Tasks
+from pvelocal.vms import Vm, Vms
+
+VERSION = "9.2.11"
+RELEASE = "9.2"
+REPOSITORY = "14a22df3"
+QEMU_VERSION = "10.0.2"
+"""The versions that the node claims: those of the server that its answers were compared with."""
+
+BRIDGE_ZONE = "localnetwork"
+_HALF_MADE = "create"
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """How a node is made. Without `storages` there is one, `local`, in the data directory itself."""
+
+    data: Path
+    name: str = "px1"
+    storages: tuple[Storage, ...] = ()
+    gpus: Sequence[GpuMapping] = ()
+    capacity: Capacity = field(default_factory=Capacity)
+    failed_login_delay: float = 0.0
+    durable: bool = False
+    agent_timeout: float = 3.0
+
+
+class Node:
+    """A single-machine Proxmox VE. `open` before use and `close` after; only one at a time on a data directory."""
+
+    def __init__(self, settings: NodeSettings, hypervisor: Hypervisor, tokens: Sequence[Token]) -> None:
+        data = settings.data
+        self.settings = settings
+        self.name = settings.name
+        self.hypervisor = hypervisor
+        self.faults = Faults()
+        self.credentials = Credentials(tokens)
+        self.storages = Storages(settings.storages or (Storage("local", data),))
+        self.machine = Machine(settings.capacity, data)
+        self.gpus = Gpus(settings.gpus)
+        self.fingerprint = ""
+        self.starting: set[int] = set()
+        (data / "vms").mkdir(mode=0o700, exist_ok=True)
+        self.vms = Vms(self.name, data / "vms", durable=settings.durable)
+        self.tasks = Tasks(self.name, data / "tasks.jsonl")
+
+    async def open(self) -> None:
+        """Find the guests again, and clear what a node that died left half-done."""
+        await self.hypervisor.open()
+        for vm in self.vms:
+            if vm.config.get("lock") == _HALF_MADE:
+                await self.destroy(vm)
+            elif "lock" in vm.config:
+                del vm.config["lock"]
+                self.vms.save(vm)
+            if any(name.startswith("hostpci") for name in vm.config) and await self.state(vm) != "stopped":
+                self.gpus.restore(vm.vmid, vm.config)
+
+    async def close(self, *, keep_guests: bool) -> None:
+        """Interrupt the tasks and let go of the guests, or end them."""
+        await self.tasks.close()
+        await self.hypervisor.close(keep_guests=keep_guests)
+
+    async def state(self, vm: Vm) -> PowerState:
+        """Power state of a VM."""
+        return await self.hypervisor.state(vm.vmid)
+
+    async def gpu_users(self) -> set[int]:
+        """The VMs that hold GPUs and run, or are about to."""
+        holders = self.gpus.holders()
+        states = await asyncio.gather(*(self.hypervisor.state(vmid) for vmid in holders))
+        running = {vmid for vmid, state in zip(holders, states, strict=True) if state != "stopped"}
+        return running | self.starting
+
+    async def destroy(self, vm: Vm) -> None:
+        """Remove a stopped VM with all its disks. The configuration goes last: until then the call can be repeated."""
+        await self.hypervisor.forget(vm.vmid)
+        for storage in self.storages:
+            for volume in list(storage.images(vm.vmid)):
+                await self.hypervisor.delete_disk(volume.path)
+            directory = storage.path / "images" / str(vm.vmid)
+            if directory.exists() and not any(directory.iterdir()):
+                directory.rmdir()
+        self.vms.remove(vm)

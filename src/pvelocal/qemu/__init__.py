@@ -1,0 +1,1 @@
+"""Real guests: QEMU on this machine."""

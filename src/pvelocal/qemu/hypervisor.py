@@ -1,0 +1,297 @@
+"""Guests in QEMU, one process each. The node is not their parent: it may end and find them again."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import cast
+
+from pvelocal.cloudinit import render_network
+from pvelocal.hypervisor import AgentUnavailable, Counters, GuestSpec, HypervisorError, PowerState
+from pvelocal.qemu import accelerator, disks, guest_agent
+from pvelocal.qemu.command import AGENT_DEVICE, SERIAL_DEVICE, Accelerator, Machine, command_line, disk_node
+from pvelocal.qemu.guest_files import GuestDirectory, GuestFiles, GuestRecord
+from pvelocal.qemu.meter import BALLOON_PATH, Meter
+from pvelocal.qemu.monitor import Monitor
+from pvelocal.qemu.network import guest_nameservers, guest_nics, ssh_port, taken_addresses
+from pvelocal.qemu.process import Process, find_process
+from pvelocal.qemu.programs import ProgramMissing, apt_command, require
+from pvelocal.qemu.seed import write_seed
+from pvelocal.qemu.subprocesses import run
+
+PROGRAMS = ("qemu-system-x86_64", "qemu-img")
+"""What must be installed."""
+
+_OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+_OVMF_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+_START_SECONDS = 60.0
+_QUIT_SECONDS = 10.0
+_KILL_SECONDS = 10.0
+_AGENT_SECONDS = 3.0
+# A guest that is still booting may miss the power button.
+_POWER_BUTTON_EVERY_SECONDS = 10.0
+_GOODBYE_SECONDS = 10.0
+_BALLOON_POLL_SECONDS = 2
+
+
+class QemuHypervisor:
+    """Implements `pvelocal.hypervisor.Hypervisor`; keeps its files below `directory`.
+
+    Networking is QEMU's user mode: a guest's given loopback address leads to its SSH server on port `ssh_port`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._guests = GuestDirectory(directory)
+        self._machine: Machine | None = None
+        self._monitors: dict[int, Monitor] = {}
+        self._meters: dict[int, Meter] = {}
+        self._power_locks: dict[int, asyncio.Lock] = {}
+        self._agent_locks: dict[int, asyncio.Lock] = {}
+
+    @property
+    def ssh_port(self) -> int:
+        """The port of a guest's address that leads to its SSH server."""
+        return self._opened.ssh_port
+
+    @property
+    def accelerator(self) -> Accelerator:
+        """What guests run on."""
+        return self._opened.accelerator
+
+    async def open(self) -> None:
+        """Find the guests that an earlier node left running.
+
+        HypervisorError, with the command that helps, when QEMU is not installed.
+        """
+        try:
+            qemu, _ = require(*PROGRAMS)
+        except ProgramMissing as error:
+            raise HypervisorError(str(error)) from error
+        self._guests.open()
+        firmware = _OVMF_CODE if _OVMF_CODE.exists() else None
+        self._machine = Machine(qemu, await accelerator.detect(qemu), ssh_port(), firmware)
+        for files in self._guests.guests():
+            if find_process(files.pid_file):
+                await self._watch_memory(files.vmid)
+
+    async def close(self, *, keep_guests: bool) -> None:
+        """Let go of the guests, or end them: by their power button, then by force."""
+        if not keep_guests:
+            await asyncio.gather(*(self._end(files.vmid) for files in self._guests.guests()))
+        for monitor in self._monitors.values():
+            await monitor.close()
+        self._monitors.clear()
+        self._meters.clear()
+
+    async def create_disk(self, path: Path, size_bytes: int, image: Path | None) -> None:
+        """Make a disk; `.qcow2` files stand on the image, `.raw` files are copies."""
+        await disks.create(path, size_bytes, image)
+
+    async def resize_disk(self, vmid: int, slot: str, path: Path, size_bytes: int) -> None:
+        """Grow a disk, of a running guest too; HypervisorError for shrinking."""
+        if not disks.check_growth(path, size_bytes):
+            return
+        if self._process(vmid) is None:
+            await disks.grow(path, size_bytes)
+        else:
+            await self._monitor(vmid).execute("block_resize", node_name=disk_node(slot), size=size_bytes)
+
+    async def disk_size(self, path: Path) -> int:
+        """Virtual size in bytes."""
+        return disks.size(path)
+
+    async def delete_disk(self, path: Path) -> None:
+        """Remove a disk; nothing happens when it is gone already."""
+        disks.delete(path)
+
+    async def start(self, spec: GuestSpec) -> None:
+        """Start a guest that is stopped. Its cloud-init drive is made anew."""
+        async with self._power_locks.setdefault(spec.vmid, asyncio.Lock()):
+            if self._process(spec.vmid) is not None:
+                raise HypervisorError(f"VM {spec.vmid} already running")
+            files = self._guests.guest(spec.vmid)
+            self._check(spec)
+            await self._prepare(spec, files)
+            command = command_line(spec, files, self._opened)
+            await run(*command, timeout_seconds=_START_SECONDS)
+            await self._watch_memory(spec.vmid)
+
+    async def stop(self, vmid: int) -> None:
+        """Pull the plug; a stopped guest stays stopped."""
+        process = self._process(vmid)
+        if process is None:
+            return
+        try:
+            await self._monitor(vmid).execute("quit")
+        except HypervisorError:
+            # It may be ending already, or be stuck: the signal below settles it.
+            ended = await process.ended(0)
+        else:
+            ended = await process.ended(_QUIT_SECONDS)
+        if not ended:
+            process.kill()
+            if not await process.ended(_KILL_SECONDS):
+                raise HypervisorError(f"VM {vmid} does not end - got timeout")
+        await self._let_go(vmid)
+
+    async def shutdown(self, vmid: int, timeout_seconds: float) -> None:
+        """Press the power button and wait; HypervisorError `got timeout` when the guest does not follow."""
+        process = self._process(vmid)
+        if process is None:
+            return
+        if await self.state(vmid) == "paused":
+            raise HypervisorError("VM is paused - cannot shutdown")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_seconds
+        while (remaining := deadline - loop.time()) > 0:
+            await self._press_power_button(vmid, process)
+            if await process.ended(min(remaining, _POWER_BUTTON_EVERY_SECONDS)):
+                await self._let_go(vmid)
+                return
+        raise HypervisorError("VM quit/powerdown failed - got timeout")
+
+    async def reset(self, vmid: int) -> None:
+        """Press the reset button; HypervisorError for a stopped guest."""
+        await self._running_monitor(vmid).execute("system_reset")
+
+    async def pause(self, vmid: int) -> None:
+        """Stop the guest's processors; HypervisorError for a stopped guest."""
+        await self._running_monitor(vmid).execute("stop")
+
+    async def resume(self, vmid: int) -> None:
+        """Let them go on; HypervisorError for a stopped guest."""
+        await self._running_monitor(vmid).execute("cont")
+
+    async def state(self, vmid: int) -> PowerState:
+        """Power state; an unknown guest is stopped."""
+        process = self._process(vmid)
+        if process is None:
+            return "stopped"
+        try:
+            answer = await self._monitor(vmid).execute("query-status")
+        except HypervisorError:
+            # A QEMU that is busy or just ending.
+            return "running" if process.alive else "stopped"
+        return "running" if cast("dict[str, object]", answer)["running"] else "paused"
+
+    async def counters(self, vmid: int) -> Counters:
+        """Readings; all zero for a stopped guest."""
+        process = self._process(vmid)
+        record = GuestRecord.read(self._guests.guest(vmid))
+        if process is None or record is None:
+            self._meters.pop(vmid, None)
+            return Counters()
+        meter = self._meters.get(vmid)
+        if meter is None or meter.process != process:
+            meter = Meter(process, record, self._monitor(vmid), self._ask(vmid))
+            self._meters[vmid] = meter
+        return await meter.read()
+
+    async def agent(self, vmid: int, command: str) -> object:
+        """The guest agent's answer to `guest-…`; AgentUnavailable when there is none."""
+        self._running_monitor(vmid)
+        record = GuestRecord.read(self._guests.guest(vmid))
+        if record is None or not record.agent:
+            raise AgentUnavailable("No QEMU guest agent configured")
+        if not await self._agent_listens(vmid):
+            raise AgentUnavailable("QEMU guest agent is not running")
+        async with self._agent_locks.setdefault(vmid, asyncio.Lock()):
+            return await guest_agent.ask(self._guests.guest(vmid).agent, command, _AGENT_SECONDS)
+
+    async def forget(self, vmid: int) -> None:
+        """Remove everything kept about a stopped guest except its disks; HypervisorError while it runs."""
+        if self._process(vmid) is not None:
+            raise HypervisorError(f"VM {vmid} is running")
+        await self._let_go(vmid)
+        self._power_locks.pop(vmid, None)
+        self._agent_locks.pop(vmid, None)
+        self._guests.guest(vmid).remove()
+
+    def guests(self) -> list[int]:
+        """The VMIDs of all guests that were started and not forgotten, in no order."""
+        return [files.vmid for files in self._guests.guests()]
+
+    async def console(self, vmid: int) -> str:
+        """What the guest wrote to its serial console since the last call, at most 64 KiB."""
+        monitor = self._running_monitor(vmid)
+        return str(await monitor.execute("ringbuf-read", device=SERIAL_DEVICE, size=65536))
+
+    @property
+    def _opened(self) -> Machine:
+        if self._machine is None:
+            raise RuntimeError("the hypervisor was not opened")
+        return self._machine
+
+    def _process(self, vmid: int) -> Process | None:
+        return find_process(self._guests.guest(vmid).pid_file)
+
+    def _monitor(self, vmid: int) -> Monitor:
+        if vmid not in self._monitors:
+            self._monitors[vmid] = Monitor(self._guests.guest(vmid).monitor)
+        return self._monitors[vmid]
+
+    def _running_monitor(self, vmid: int) -> Monitor:
+        if self._process(vmid) is None:
+            raise HypervisorError(f"VM {vmid} not running")
+        return self._monitor(vmid)
+
+    def _check(self, spec: GuestSpec) -> None:
+        if spec.bios == "ovmf" and self._opened.firmware is None:
+            raise HypervisorError(f"UEFI firmware is not installed; install with: {apt_command(['ovmf'])}")
+        for disk in spec.disks:
+            if not disk.path.exists():
+                raise HypervisorError(f"volume '{disk.path.name}' does not exist")
+        port = self._opened.ssh_port
+        taken = taken_addresses(spec.nics, port)
+        if taken:
+            raise HypervisorError(f"port {port} of address {taken[0]} cannot be had: in use, or not of this machine")
+
+    async def _prepare(self, spec: GuestSpec, files: GuestFiles) -> None:
+        files.make()
+        if spec.bios == "ovmf" and not files.firmware_variables.exists():
+            shutil.copyfile(_OVMF_VARIABLES, files.firmware_variables)
+        if spec.cloud_init is not None:
+            network = render_network(guest_nics(spec.nics), guest_nameservers(spec.nics), spec.cloud_init.search_domain)
+            documents = {
+                "meta-data": spec.cloud_init.meta_data,
+                "network-config": network,
+                "user-data": spec.cloud_init.user_data,
+            }
+            await asyncio.to_thread(write_seed, files.seed, documents)
+        GuestRecord.of(spec).write(files)
+
+    async def _watch_memory(self, vmid: int) -> None:
+        await self._monitor(vmid).execute(
+            "qom-set", path=BALLOON_PATH, property="guest-stats-polling-interval", value=_BALLOON_POLL_SECONDS
+        )
+
+    async def _press_power_button(self, vmid: int, process: Process) -> None:
+        try:
+            await self._monitor(vmid).execute("system_powerdown")
+        except HypervisorError:
+            if process.alive:
+                raise
+
+    async def _agent_listens(self, vmid: int) -> bool:
+        """Whether something inside has opened the agent's channel: saves waiting for an answer that cannot come."""
+        answer = await self._monitor(vmid).execute("query-chardev")
+        devices = {device["label"]: device for device in cast("list[dict[str, object]]", answer)}
+        return bool(devices.get(AGENT_DEVICE, {}).get("frontend-open"))
+
+    def _ask(self, vmid: int) -> Callable[[str], Awaitable[object]]:
+        async def ask(command: str) -> object:
+            return await self.agent(vmid, command)
+
+        return ask
+
+    async def _end(self, vmid: int) -> None:
+        try:
+            await self.shutdown(vmid, _GOODBYE_SECONDS)
+        except HypervisorError:
+            await self.stop(vmid)
+
+    async def _let_go(self, vmid: int) -> None:
+        self._meters.pop(vmid, None)
+        monitor = self._monitors.pop(vmid, None)
+        if monitor is not None:
+            await monitor.close()

@@ -1,0 +1,30 @@
+"""Running the short-lived programs of QEMU."""
+
+import asyncio
+from pathlib import Path
+
+from pvelocal.hypervisor import HypervisorError
+
+
+async def run(*command: str | Path, timeout_seconds: float = 60.0) -> str:
+    """Standard output; HypervisorError with the program's words when it fails or takes too long."""
+    name = Path(command[0]).name
+    process = await asyncio.create_subprocess_exec(
+        *(str(word) for word in command),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            output, errors = await process.communicate()
+    except TimeoutError as error:
+        raise HypervisorError(f"{name} did not finish within {timeout_seconds:.0f} s - got timeout") from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        words = errors.decode(errors="replace").strip()
+        raise HypervisorError(f"{name} failed: {words or f'exit code {process.returncode}'}")
+    return output.decode()

@@ -1,0 +1,276 @@
+"""Guests without processes: seeded, as quick as wanted, and found again by a node that restarts.
+
+What a guest is doing follows from when it was started and from what it was started with; nothing runs in between.
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_interface
+from pathlib import Path
+from typing import cast
+
+from pvelocal.files import read_json, write_atomically
+from pvelocal.hypervisor import AgentUnavailable, Counters, GuestSpec, HypervisorError, PowerState
+from pvelocal.simulated_disks import remove_disk, virtual_size, write_disk
+
+_KERNEL = {"kernel-release": "6.1.0-56-amd64", "kernel-version": "#1 SMP PREEMPT_DYNAMIC Debian", "machine": "x86_64"}
+_POLL = 0.02
+
+
+@dataclass
+class Behaviour:
+    """How guests behave; may be changed at any time. Times are in seconds."""
+
+    boot_seconds: float = 0.05
+    shutdown_seconds: float = 0.02
+    start_seconds: float = 0.0
+    disk_seconds: float = 0.0
+    obeys_power_button: bool = True
+    agent_answers: bool = True
+
+
+@dataclass
+class _Guest:
+    vmid: int
+    name: str
+    cores: int
+    memory_mb: int
+    agent: bool
+    macs: list[str]
+    addresses: list[str | None]
+    state: PowerState = "running"
+    started: float = 0.0
+    booted_from: float = 0.0
+    paused_at: float = 0.0
+    seed: int = 0
+    pid: int = 0
+
+    def now(self) -> float:
+        """The guest's time, which stands still while it is paused."""
+        return self.paused_at if self.state == "paused" else time.time()
+
+
+@dataclass
+class SimulatedHypervisor:
+    """A hypervisor that only remembers. `behaviour` holds for all guests, `special` for single ones by VMID."""
+
+    run_dir: Path
+    seed: int = 0
+    behaviour: Behaviour = field(default_factory=Behaviour)
+    special: dict[int, Behaviour] = field(default_factory=dict)
+    _guests: dict[int, _Guest] = field(default_factory=dict, init=False)
+    _starts: int = field(default=0, init=False)
+
+    def of(self, vmid: int) -> Behaviour:
+        """How one guest behaves."""
+        return self.special.get(vmid, self.behaviour)
+
+    async def open(self) -> None:
+        """Find the guests that an earlier node left running."""
+        self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in self.run_dir.glob("[0-9]*.json"):
+            guest = _Guest(**cast("Mapping[str, object]", read_json(path)))  # type: ignore[arg-type]
+            self._guests[guest.vmid] = guest
+
+    async def close(self, *, keep_guests: bool) -> None:
+        """Let go of the guests, or end them."""
+        if not keep_guests:
+            for vmid in list(self._guests):
+                await self.stop(vmid)
+
+    async def create_disk(self, path: Path, size_bytes: int, image: Path | None) -> None:
+        """A file that says how big the disk is."""
+        await asyncio.sleep(self.behaviour.disk_seconds)
+        size = size_bytes if image is None else max(size_bytes, virtual_size(image))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_disk(path, size)
+
+    async def resize_disk(self, vmid: int, slot: str, path: Path, size_bytes: int) -> None:
+        """Grow a disk."""
+        del vmid, slot
+        write_disk(path, size_bytes)
+
+    async def disk_size(self, path: Path) -> int:
+        """Virtual size in bytes: of a disk of ours, of a qcow2 image, or of a raw file."""
+        return virtual_size(path)
+
+    async def delete_disk(self, path: Path) -> None:
+        """Remove a disk."""
+        remove_disk(path)
+
+    async def start(self, spec: GuestSpec) -> None:
+        """Start a guest that is stopped."""
+        if spec.vmid in self._guests:
+            raise HypervisorError(f"VM {spec.vmid} already running")
+        await asyncio.sleep(self.of(spec.vmid).start_seconds)
+        for disk in spec.disks:
+            if not disk.path.exists():
+                raise HypervisorError(f"could not open '{disk.path}': No such file or directory")
+        self._starts += 1
+        now = time.time()
+        guest = _Guest(
+            vmid=spec.vmid,
+            name=spec.name,
+            cores=spec.cores,
+            memory_mb=spec.memory_mb,
+            agent=spec.agent,
+            macs=[nic.mac for nic in spec.nics],
+            addresses=[nic.address for nic in spec.nics],
+            started=now,
+            booted_from=now,
+            seed=random.Random(f"{self.seed}:{spec.vmid}:{self._starts}").getrandbits(32),  # noqa: S311
+            pid=100_000 + self._starts,
+        )
+        self._keep(guest)
+
+    async def stop(self, vmid: int) -> None:
+        """Pull the plug."""
+        if self._guests.pop(vmid, None) is not None:
+            self._file(vmid).unlink(missing_ok=True)
+
+    async def shutdown(self, vmid: int, timeout_seconds: float) -> None:
+        """Press the power button: a guest that has booted and obeys is gone a moment later."""
+        deadline = time.monotonic() + timeout_seconds
+        guest = self._guests.get(vmid)
+        while guest is not None and guest is self._guests.get(vmid):
+            behaviour = self.of(vmid)
+            if behaviour.obeys_power_button and guest.state == "running" and self._booted(guest):
+                await asyncio.sleep(min(behaviour.shutdown_seconds, max(0.0, deadline - time.monotonic())))
+                if time.monotonic() < deadline:
+                    await self.stop(vmid)
+                    return
+            if time.monotonic() >= deadline:
+                raise HypervisorError("got timeout")
+            await asyncio.sleep(min(_POLL, max(0.0, deadline - time.monotonic())))
+
+    async def reset(self, vmid: int) -> None:
+        """Press the reset button: it boots again, with the counters running on."""
+        guest = self._running(vmid)
+        guest.booted_from = time.time()
+        self._keep(guest)
+
+    async def pause(self, vmid: int) -> None:
+        """Stop the guest's processors."""
+        guest = self._running(vmid)
+        if guest.state == "running":
+            guest.state, guest.paused_at = "paused", time.time()
+            self._keep(guest)
+
+    async def resume(self, vmid: int) -> None:
+        """Let them go on."""
+        guest = self._running(vmid)
+        if guest.state == "paused":
+            gone = time.time() - guest.paused_at
+            guest.state, guest.started, guest.booted_from = "running", guest.started + gone, guest.booted_from + gone
+            self._keep(guest)
+
+    async def state(self, vmid: int) -> PowerState:
+        """Power state; an unknown guest is stopped."""
+        guest = self._guests.get(vmid)
+        return "stopped" if guest is None else guest.state
+
+    async def counters(self, vmid: int) -> Counters:
+        """Readings that follow from the seed and the time: no two guests alike, totals never falling."""
+        guest = self._guests.get(vmid)
+        if guest is None:
+            return Counters()
+        seconds = guest.now() - guest.started
+        worked = max(0.0, seconds - self.of(vmid).boot_seconds)
+        chance = random.Random(guest.seed)  # noqa: S311
+        load, rates = chance.uniform(0.02, 0.6), [chance.uniform(1e3, 5e6) for _ in range(4)]
+        memory = int(guest.memory_mb * chance.uniform(0.2, 0.7)) << 20
+        return Counters(
+            cpu=0.0 if guest.state == "paused" else load * random.Random(f"{guest.seed}:{int(seconds)}").random(),  # noqa: S311
+            memory_bytes=memory,
+            net_in=int(rates[0] * worked),
+            net_out=int(rates[1] * worked),
+            disk_read=int(rates[2] * worked),
+            disk_write=int(rates[3] * worked),
+            uptime_seconds=int(seconds),
+            pid=guest.pid,
+            extra=_balloon(guest, memory) if self._booted(guest) else {},
+        )
+
+    async def agent(self, vmid: int, command: str) -> object:
+        """The answers of a guest that has booted and has an agent."""
+        guest = self._guests.get(vmid)
+        alive = guest is not None and guest.state == "running" and guest.agent and self.of(vmid).agent_answers
+        if guest is None or not alive or not self._booted(guest):
+            raise AgentUnavailable("QEMU guest agent is not running")
+        if command == "guest-network-get-interfaces":
+            return [_interface("lo", "00:00:00:00:00:00", ["127.0.0.1/8", "::1/128"]), *_interfaces(guest)]
+        answers: dict[str, object] = {
+            "guest-get-host-name": {"host-name": guest.name},
+            "guest-get-osinfo": _KERNEL,
+            "guest-get-time": time.time_ns(),
+            "guest-get-timezone": {"zone": "UTC", "offset": 0},
+            "guest-get-users": [],
+            "guest-get-fsinfo": [],
+            "guest-get-vcpus": [{"logical-id": index, "online": True} for index in range(guest.cores)],
+            "guest-info": {"version": "9.2.0", "supported_commands": []},
+            "guest-fsfreeze-status": "thawed",
+            "guest-fsfreeze-freeze": 1,
+            "guest-fsfreeze-thaw": 1,
+            "guest-fstrim": {"paths": []},
+        }
+        return answers.get(command, {})
+
+    async def forget(self, vmid: int) -> None:
+        """Remove what is kept about a guest."""
+        await self.stop(vmid)
+        self.special.pop(vmid, None)
+
+    def _booted(self, guest: _Guest) -> bool:
+        return guest.now() - guest.booted_from >= self.of(guest.vmid).boot_seconds
+
+    def _running(self, vmid: int) -> _Guest:
+        guest = self._guests.get(vmid)
+        if guest is None:
+            raise HypervisorError(f"VM {vmid} not running")
+        return guest
+
+    def _file(self, vmid: int) -> Path:
+        return self.run_dir / f"{vmid}.json"
+
+    def _keep(self, guest: _Guest) -> None:
+        self._guests[guest.vmid] = guest
+        write_atomically(self._file(guest.vmid), json.dumps(guest.__dict__))
+
+
+def _balloon(guest: _Guest, used: int) -> dict[str, object]:
+    memory = guest.memory_mb << 20
+    free = memory - used
+    return {
+        "freemem": free,
+        "ballooninfo": {
+            "actual": memory, "max_mem": memory, "total_mem": memory, "free_mem": free, "last_update": int(time.time()),
+            "major_page_faults": 0, "minor_page_faults": 1742, "mem_swapped_in": 0, "mem_swapped_out": 0,
+        },
+    }  # fmt: skip
+
+
+def _interfaces(guest: _Guest) -> list[dict[str, object]]:
+    cards = enumerate(zip(guest.macs, guest.addresses, strict=True))
+    return [
+        _interface(f"eth{index}", mac.lower(), [*([address] if address and "/" in address else []), _link_local(mac)])
+        for index, (mac, address) in cards
+    ]
+
+
+def _link_local(mac: str) -> str:
+    first, *middle, fourth, fifth, sixth = (int(byte, 16) for byte in mac.split(":"))
+    parts = bytes([first ^ 2, *middle, 0xFF, 0xFE, fourth, fifth, sixth])
+    return f"{IPv6Address(bytes([0xFE, 0x80]) + bytes(6) + parts)}/64"
+
+
+def _interface(name: str, mac: str, networks: list[str]) -> dict[str, object]:
+    addresses = [
+        {"ip-address": str(found.ip), "ip-address-type": f"ipv{found.version}", "prefix": found.network.prefixlen}
+        for found in map(ip_interface, networks)
+    ]
+    statistics = {f"{way}-{what}": 0 for way in ("rx", "tx") for what in ("bytes", "dropped", "errs", "packets")}
+    return {"name": name, "hardware-address": mac, "ip-addresses": addresses, "statistics": statistics}

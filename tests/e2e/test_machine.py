@@ -1,0 +1,127 @@
+"""A real machine in QEMU from launch to deletion, seen from inside."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, up
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    data = tmp_path_factory.mktemp("cloud") / "data"
+    with up(data, "qemu") as running:
+        yield running
+    assert running.machines() == []
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("key") / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a key", "-f", str(path)], check=True)
+    return path
+
+
+def admin(cloud: LocalCloud, *arguments: str) -> str:
+    command = ["python", "-P", "-m", "bluelobster", "admin", "--data", str(cloud.data), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_machine_s_whole_life(cloud: LocalCloud, key: Path) -> None:
+    admin(cloud, "type", "add", "test_gpu", "--description", "Small, with a GPU", "--cents", "50", "--vcpus", "2",
+          "--memory-gb", "8", "--disk-gb", "250", "--gpus", "1", "--gpu-model", "A4000")  # fmt: skip
+    launch = {
+        "region": "us-east-1",
+        "instance_type": "test_gpu",
+        "template_name": "TINY-LINUX",
+        "username": "captain",
+        "name": "first-mate",
+        "ssh_key": key.with_suffix(".pub").read_text(),
+        "password": "correct-horse-7",
+        "metadata": {"project": "e2e"},
+    }
+    answer = cloud.api.post("/instances/launch-instance", json=launch)
+    cloud.completed(answer)
+    instance = f"/instances/{answer.json()['vm_uuid']}"
+    shown = cloud.api.get(instance).json()
+    shell = Shell(key, "captain", shown["ip_address"], shown["ssh_port"])
+
+    finds_what_was_asked_for(shell)
+    moves_under_load(cloud, instance, shell)
+    power_works(cloud, instance, shell)
+    a_new_name_arrives(cloud, instance, shell)
+    runs_what_is_needed_only(cloud)
+
+    assert cloud.api.delete(instance).json()["status"] == "success"
+    assert cloud.leftovers() == NOTHING
+    assert cloud.api.get(instance).status_code == 404
+
+
+def finds_what_was_asked_for(shell: Shell) -> None:
+    assert shell.run("whoami") == "captain"
+    assert shell.run("hostname") == "first-mate"
+    assert shell.run("nproc") == "2"
+    memory_kb = int(shell.run("awk '/MemTotal/ {print $2}' /proc/meminfo"))
+    assert 7.5 * 1024**2 < memory_kb <= 8 * 1024**2
+    disk_kb = int(shell.run("df -k / | awk 'END {print $2}'"))
+    assert 235 * 1024**2 < disk_kb <= 250 * 1024**2
+    assert "TINY-LINUX" in shell.run("cat /etc/os-release").upper()
+    assert shell.run("cat /sys/bus/pci/devices/*/class | grep -c 0x0380") == "1"
+    assert shell.run("sudo id -u") == "0"
+    assert "$6$" in shell.run("sudo grep ^captain: /etc/shadow")
+
+
+def moves_under_load(cloud: LocalCloud, instance: str, shell: Shell) -> None:
+    calm = cloud.api.get(f"{instance}/stats").json()
+    assert calm["status"] == "running"
+    assert calm["memory"]["total_bytes"] == 8 * 1024**3
+    assert calm["memory"]["used_bytes"] > 0
+    shell.run("sudo sh -c 'nohup timeout 20 sh -c \"while :; do :; done\" >/dev/null 2>&1 &'")
+    shell.run("dd if=/dev/urandom of=big bs=1M count=24 2>/dev/null; sync; cat big; rm big")
+
+    def moved() -> dict[str, Any] | None:
+        busy: dict[str, Any] = cloud.api.get(f"{instance}/stats").json()
+        wrote = busy["disk"]["write_bytes_total"] >= calm["disk"]["write_bytes_total"] + 20_000_000
+        sent = busy["network"]["out_bytes_total"] >= calm["network"]["out_bytes_total"] + 20_000_000
+        return busy if busy["cpu"]["usage_percent"] > 20 and wrote and sent else None
+
+    busy = eventually(moved, 20)
+    assert busy["uptime_seconds"] > 0
+
+
+def boot_id(shell: Shell) -> str:
+    return shell.run("cat /proc/sys/kernel/random/boot_id")
+
+
+def power_works(cloud: LocalCloud, instance: str, shell: Shell) -> None:
+    before = boot_id(shell)
+    host_key = shell.run("cat /etc/dropbear/*.pub 2>/dev/null; sudo sha256sum /etc/dropbear/*key")
+    rebooted = cloud.api.post(f"{instance}/reboot")
+    assert rebooted.json()["status"] in {"success", "PENDING"}
+    cloud.completed(rebooted)
+    assert boot_id(shell) != before
+
+    cloud.completed(cloud.api.post(f"{instance}/shutdown"))
+    assert cloud.api.get(instance).json()["power_status"] == "stopped"
+    assert cloud.machines() == []
+    cloud.completed(cloud.api.post(f"{instance}/power-on"))
+    assert shell.run("cat /etc/dropbear/*.pub 2>/dev/null; sudo sha256sum /etc/dropbear/*key") == host_key
+
+
+def a_new_name_arrives(cloud: LocalCloud, instance: str, shell: Shell) -> None:
+    assert cloud.api.put(f"{instance}/rename", json={"name": "second_mate"}).status_code == 200
+    assert shell.run("hostname") == "first-mate"
+    cloud.completed(cloud.api.post(f"{instance}/power-cycle"))
+    assert shell.run("hostname") == "second-mate"
+    assert shell.run("whoami") == "captain"
+
+
+def runs_what_is_needed_only(cloud: LocalCloud) -> None:
+    assert len(cloud.machines()) == 1
+    texts = [path.read_bytes() for path in cloud.data.glob("logs/*.log")]
+    assert not any(b"correct-horse" in text for text in texts)

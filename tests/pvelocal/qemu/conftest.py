@@ -1,0 +1,50 @@
+"""TINY-LINUX, built once, and a hypervisor whose guests end with the test."""
+
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from local_guests import Person
+from pvelocal.images.__main__ import default_cache
+from pvelocal.images.catalogue import IMAGES
+from pvelocal.qemu.hypervisor import PROGRAMS, QemuHypervisor
+from pvelocal.qemu.programs import ProgramMissing, require
+
+
+@pytest.fixture(scope="session")
+def qemu() -> None:
+    """QEMU is installed; fails with the command that installs it."""
+    try:
+        require(*PROGRAMS)
+    except ProgramMissing as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_linux(qemu: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image; the cache knows it by the builder's source and the versions of its packages."""
+    image = tmp_path_factory.mktemp("image") / "tiny-linux.qcow2"
+    IMAGES["TINY-LINUX"].build(image, default_cache(), lambda line: None)
+    return image
+
+
+@pytest.fixture(scope="module")
+def person(tmp_path_factory: pytest.TempPathFactory) -> Person:
+    """Somebody who wants to log in."""
+    directory = tmp_path_factory.mktemp("person")
+    key = directory / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "somebody", "-f", key], check=True)
+    return Person(key, directory / "known_hosts")
+
+
+@pytest.fixture
+async def hypervisor(qemu: None, tmp_path: Path) -> AsyncIterator[QemuHypervisor]:
+    """A hypervisor of this test's own."""
+    hypervisor = QemuHypervisor(tmp_path / "guests")
+    await hypervisor.open()
+    yield hypervisor
+    for vmid in hypervisor.guests():
+        await hypervisor.stop(vmid)
+    await hypervisor.close(keep_guests=False)
