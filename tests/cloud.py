@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ LAUNCH: dict[str, Any] = {
 }
 SECONDS = 20.0
 LEASE_SECONDS = 2
+NETWORK = IPv4Network("127.64.0.0/22")
 
 
 @dataclass
@@ -167,7 +169,9 @@ def api_client(app: FastAPI, key: str | None) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def running_cloud(database: str, folder: Path, *, worker: bool = True) -> AsyncIterator[TestCloud]:
+async def running_cloud(
+    database: str, folder: Path, *, worker: bool = True, idle_seconds: float = 30
+) -> AsyncIterator[TestCloud]:
     """Everything, started; without `worker` operations stay queued."""
     settings = Settings(
         database_url=database,
@@ -175,7 +179,7 @@ async def running_cloud(database: str, folder: Path, *, worker: bool = True) -> 
         reconcile_seconds=0.1,
         poll_seconds=0.1,
         lease_seconds=LEASE_SECONDS,
-        transaction_idle_seconds=1,
+        transaction_idle_seconds=idle_seconds,
     )
     hypervisor = SimulatedHypervisor(folder / "run")
     node_settings = NodeSettings(
@@ -209,7 +213,7 @@ async def stock(parts: Parts, node: RunningNode, data: Path) -> None:
     token = f"{node.token.id}={node.token.secret}"
     endpoint = Endpoint(url=node.url, token=token, fingerprint=node.fingerprint)
     async with transaction(parts.pool) as tx:
-        await seed(tx)
+        await seed(tx, NETWORK)
         capacity = Capacity(vcpus=256, memory_gb=1024, disk_gb=20_000)
         host = NewHost("px1", "us-east-1", endpoint, "px1", "local", "vmbr0", capacity)
         await save_host(tx, host, parts.seal, now)

@@ -1,10 +1,10 @@
-"""One PostgreSQL for the whole run, one database a test."""
+"""One PostgreSQL for the whole run, one database and one cloud a test."""
 
 import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ import pytest
 
 from bluelobster.db.embedded import EmbeddedPostgres
 from bluelobster.db.migrate import migrate
+from cloud import TestCloud, running_cloud
 
 TEMPLATE = "bluelobster_template"
 ADDRESS = "BLUELOBSTER_TEST_SERVER"
@@ -52,3 +53,16 @@ def database() -> Iterator[str]:
         connection.execute(f"create database {name} template {TEMPLATE}")
         yield dsn_of(name)
         connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def cloud(database: str, tmp_path: Path) -> AsyncIterator[TestCloud]:
+    async with running_cloud(database, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def idle_cloud(database: str, tmp_path: Path) -> AsyncIterator[TestCloud]:
+    """A cloud without a worker: what is asked for stays queued."""
+    async with running_cloud(database, tmp_path, worker=False) as running:
+        yield running

@@ -106,7 +106,16 @@ class Shell:
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes"]
         options += ["-o", "ConnectTimeout=20", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes"]
         target = ["-i", str(self.key), "-p", str(self.port), f"{self.user}@{self.address}"]
-        return subprocess.run(["ssh", *options, *target, command], capture_output=True, text=True, timeout=90)
+        return subprocess.run(
+            ["ssh", *options, *target, command], capture_output=True, text=True, errors="replace", timeout=90
+        )
+
+    def host_key(self) -> str:
+        """What the guest's SSH server shows as its identity."""
+        command = ["ssh-keyscan", "-T", "20", "-t", "ed25519", "-p", str(self.port), self.address]
+        key = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        assert key
+        return key
 
 
 def eventually(look: Callable[[], T | None], seconds: float) -> T:

@@ -1,6 +1,7 @@
 """A real machine in QEMU from launch to deletion, seen from inside."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def admin(cloud: LocalCloud, *arguments: str) -> str:
-    command = ["python", "-P", "-m", "bluelobster", "admin", "--data", str(cloud.data), *arguments]
+    command = [sys.executable, "-P", "-m", "bluelobster", "admin", "--data", str(cloud.data), *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -100,7 +101,7 @@ def boot_id(shell: Shell) -> str:
 
 def power_works(cloud: LocalCloud, instance: str, shell: Shell) -> None:
     before = boot_id(shell)
-    host_key = shell.run("cat /etc/dropbear/*.pub 2>/dev/null; sudo sha256sum /etc/dropbear/*key")
+    host_key = shell.host_key()
     rebooted = cloud.api.post(f"{instance}/reboot")
     assert rebooted.json()["status"] in {"success", "PENDING"}
     cloud.completed(rebooted)
@@ -110,7 +111,7 @@ def power_works(cloud: LocalCloud, instance: str, shell: Shell) -> None:
     assert cloud.api.get(instance).json()["power_status"] == "stopped"
     assert cloud.machines() == []
     cloud.completed(cloud.api.post(f"{instance}/power-on"))
-    assert shell.run("cat /etc/dropbear/*.pub 2>/dev/null; sudo sha256sum /etc/dropbear/*key") == host_key
+    assert shell.host_key() == host_key
 
 
 def a_new_name_arrives(cloud: LocalCloud, instance: str, shell: Shell) -> None:

@@ -1,4 +1,4 @@
-"""A cloud of each test's own."""
+"""A cloud of each test's own, whose database is impatient with transactions that sleep."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,15 +7,10 @@ import pytest
 
 from cloud import TestCloud, running_cloud
 
-
-@pytest.fixture
-async def cloud(database: str, tmp_path: Path) -> AsyncIterator[TestCloud]:
-    async with running_cloud(database, tmp_path) as running:
-        yield running
+IDLE_SECONDS = 3.0
 
 
 @pytest.fixture
 async def idle_cloud(database: str, tmp_path: Path) -> AsyncIterator[TestCloud]:
-    """A cloud without a worker: what is asked for stays queued."""
-    async with running_cloud(database, tmp_path, worker=False) as running:
+    async with running_cloud(database, tmp_path, worker=False, idle_seconds=IDLE_SECONDS) as running:
         yield running

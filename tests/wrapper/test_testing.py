@@ -1,0 +1,72 @@
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bluelobster import testing
+from bluelobster.system_packages import CannotInstall
+from bluelobster.testing import Stage
+
+PASSES = (sys.executable, "-c", "print('fine')")
+FAILS = (sys.executable, "-c", "raise SystemExit(3)")
+
+
+@pytest.fixture(autouse=True)
+def complete_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(testing, "ensure_packages", lambda packages, say: None)
+    monkeypatch.delenv("CI", raising=False)
+
+
+def incomplete(packages: object, say: object) -> None:
+    raise CannotInstall("QEMU not installed", "sudo apt-get install it")
+
+
+def test_all_stages_run_and_their_times_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(testing, "STAGES", (Stage("one", (PASSES, PASSES)), Stage("two", (PASSES,))))
+    answer = CliRunner().invoke(testing.command)
+    assert answer.exit_code == 0
+    assert [line.split()[:2] for line in answer.output.splitlines()[-3:-1]] == [["one", "passed"], ["two", "passed"]]
+
+
+def test_a_failed_stage_fails_the_whole_but_not_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    touch = (sys.executable, "-c", f"open({str(tmp_path / 'ran')!r}, 'w')")
+    never = (sys.executable, "-c", f"open({str(tmp_path / 'never')!r}, 'w')")
+    monkeypatch.setattr(testing, "STAGES", (Stage("one", (FAILS, never)), Stage("two", (touch,))))
+    answer = CliRunner().invoke(testing.command)
+    assert answer.exit_code == 1
+    assert "one                    FAILED" in answer.output
+    assert (tmp_path / "ran").exists()
+    assert not (tmp_path / "never").exists()
+
+
+def test_arguments_are_pytests_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, ...]] = []
+
+    def run(arguments: tuple[str, ...]) -> int:
+        ran.append(arguments)
+        return 5
+
+    monkeypatch.setattr(testing, "_run", run)
+    answer = CliRunner().invoke(testing.command, ["tests/flow", "-k", "x and y", "--lf", "-x"])
+    assert answer.exit_code == 5
+    [(_, *arguments)] = ran
+    assert arguments == ["-m", "pytest", "tests/flow", "-k", "x and y", "--lf", "-x"]
+
+
+def test_missing_system_packages_are_said_plainly_and_fail_only_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(testing, "ensure_packages", incomplete)
+    monkeypatch.setattr(testing, "STAGES", (Stage("one", (PASSES,)),))
+    answer = CliRunner().invoke(testing.command)
+    assert answer.exit_code == 0
+    assert "Run: sudo apt-get install it" in answer.output
+    assert "Not everything was tested" in answer.output
+    monkeypatch.setenv("CI", "true")
+    assert CliRunner().invoke(testing.command).exit_code == 1
+
+
+def test_stages_run_in_the_checkout(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir("/")
+    where = (sys.executable, "-c", "import os; print(os.getcwd())")
+    assert testing._run(where) == 0
+    assert capfd.readouterr().out.strip() == str(testing.CHECKOUT)

@@ -1,0 +1,214 @@
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from wrapper.checkouts import Checkout, clone
+
+
+@pytest.fixture(scope="module")
+def installed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    checkout = clone(tmp_path_factory.mktemp("cloned") / "blue lobster")
+    answer = checkout.run("launch", "--name", "two words")
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["arguments"] == ["launch", "--name", "two words"]
+    [first, last] = answer.stderr.splitlines()
+    assert "installing Python packages" in first
+    assert "installed in" in last
+    return checkout.root
+
+
+@pytest.fixture
+def installed(installed_once: Path, tmp_path: Path) -> Checkout:
+    """A checkout that was run before, and moved since."""
+    shutil.copytree(installed_once, tmp_path / "moved here", symlinks=True)
+    return Checkout(tmp_path / "moved here")
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Checkout:
+    return clone(tmp_path / "blue lobster")
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, "ended early"
+        assert time.monotonic() < deadline, f"{path} never came"
+        select.select([], [], [], 0.002)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def pause_a_child(pid: int) -> int:
+    """Stops whichever child there is at the moment, and says which."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for child in children(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGSTOP)
+                return child
+    raise AssertionError(f"process {pid} has no child")
+
+
+def venv_id(checkout: Checkout) -> int:
+    return (checkout.root / ".venv").stat().st_ino
+
+
+def leftovers(checkout: Checkout) -> list[str]:
+    return sorted(entry.name for entry in checkout.root.glob(".venv*"))
+
+
+def test_the_second_run_is_silent_and_installs_nothing(installed: Checkout, tmp_path: Path) -> None:
+    before = venv_id(installed)
+    answer = installed.run("list", cwd=tmp_path)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert json.loads(answer.stdout) == {
+        "arguments": ["list"],
+        "tiny": "1",
+        "python": str(installed.root / ".venv" / "bin" / "python"),
+    }
+    assert venv_id(installed) == before
+
+
+def test_it_is_found_through_links_and_from_anywhere(installed: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "direct").symlink_to(installed.wrapper)
+    (tmp_path / "bin" / "relative").symlink_to("../moved here/bluelobster")
+    (tmp_path / "again").symlink_to("bin/relative")
+    for link in ("bin/direct", "bin/relative", "again"):
+        answer = subprocess.run([tmp_path / link, "x"], capture_output=True, text=True, cwd="/")
+        assert (answer.returncode, answer.stderr) == (0, ""), link
+
+
+def test_modules_in_the_current_folder_are_not_taken_for_ours(installed: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('taken')")
+    assert installed.run("x", cwd=tmp_path).returncode == 0
+
+
+def test_scripts_in_the_environment_work(installed_once: Path) -> None:
+    answer = subprocess.run([installed_once / ".venv" / "bin" / "tiny"], capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, "1\n", "")
+
+
+def test_a_changed_lock_makes_the_environment_anew(installed: Checkout) -> None:
+    assert "installing" in installed.run("test").stderr
+    assert installed.run("test").stderr == ""
+    installed.require("run", "2")
+    installed.require("dev", "2")
+    answer = installed.run("x")
+    assert json.loads(answer.stdout)["tiny"] == "2"
+    assert "installing" in answer.stderr
+    assert leftovers(installed) == [".venv"]
+    # What `test` once needed is kept up to date from then on.
+    assert installed.run("test").stderr == ""
+
+
+def test_two_first_runs_at_once_do_not_disturb_each_other(new: Checkout) -> None:
+    runs = [new.start("one"), new.start("two")]
+    answers = [run.communicate(timeout=120) for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], answers
+    assert [json.loads(out)["tiny"] for out, _ in answers] == ["1", "1"]
+    assert sum("installing" in err for _, err in answers) == 1
+    assert leftovers(new) == [".venv"]
+
+
+def test_being_killed_half_way_confuses_nobody(new: Checkout) -> None:
+    run = new.start("x")
+    wait_for(new.root / ".venv.new" / "pyvenv.cfg", run)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.communicate(timeout=60)
+    assert not (new.root / ".venv").exists()
+    assert json.loads(new.run("x").stdout)["tiny"] == "1"
+    assert leftovers(new) == [".venv"]
+
+
+def test_an_installer_that_outlives_its_run_is_waited_for(new: Checkout) -> None:
+    run = new.start("x")
+    wait_for(new.root / ".venv.new", run)
+    [bootstrap] = children(run.pid)
+    installer = pause_a_child(bootstrap)
+    os.kill(bootstrap, signal.SIGKILL)
+    run.wait(60)
+    second = new.start("x")
+    assert second.stderr is not None
+    assert "waiting for another" in second.stderr.readline()
+    os.kill(installer, signal.SIGCONT)
+    out, _ = second.communicate(timeout=60)
+    assert json.loads(out)["tiny"] == "1"
+    assert leftovers(new) == [".venv"]
+    run.communicate(timeout=60)
+
+
+def test_ctrl_c_ends_it_and_the_next_run_works(new: Checkout) -> None:
+    run = new.start("x")
+    wait_for(new.root / ".venv.new" / "pyvenv.cfg", run)
+    os.killpg(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert "Traceback" not in err
+    assert not (new.root / ".venv").exists()
+    assert new.run("x").returncode == 0
+
+
+def test_a_package_that_is_not_what_was_locked_is_refused(new: Checkout) -> None:
+    new.require("run", "1", honest=False)
+    answer = new.run("x")
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert "DO NOT MATCH THE HASHES" in answer.stderr
+    new.require("run", "1")
+    assert new.run("x").returncode == 0
+
+
+def test_a_failed_update_keeps_the_environment(installed: Checkout) -> None:
+    before, lock = venv_id(installed), installed.root / "requirements" / "run.lock"
+    good = lock.read_text()
+    installed.require("run", "2", honest=False)
+    assert installed.run("x").returncode == 1
+    assert venv_id(installed) == before
+    lock.write_text(good)
+    assert installed.run("x").stderr == ""
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(installed: Checkout) -> None:
+    python = installed.root / ".venv" / "bin" / "python"
+    python.unlink()
+    python.symlink_to("/nowhere/python")
+    assert json.loads(installed.run("x").stdout)["tiny"] == "1"
+
+
+def test_a_python_that_does_not_run_is_passed_over(new: Checkout, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name, text in (("python3.13", "exit 127"), ("python3.12", 'echo "Python 2.7"; exit 1')):
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    base = Path(os.path.realpath(sys.executable)).parent
+    new.environment["PATH"] = f"{tmp_path / 'bin'}:{base}:/usr/bin:/bin"
+    answer = new.run("x")
+    assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_somebody_who_may_not_write_is_told_what_to_do(new: Checkout) -> None:
+    for folder in (new.root, *new.root.parents):
+        if folder.stat().st_uid == 0 and folder.is_relative_to(os.environ.get("TMPDIR", "/tmp")):  # noqa: S108
+            folder.chmod(folder.stat().st_mode | 0o055)
+    answer = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", new.wrapper, "x"],
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 1
+    assert "you may not write there" in answer.stderr
