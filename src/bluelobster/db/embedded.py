@@ -251,7 +251,8 @@ async def _end(process: subprocess.Popen[bytes]) -> None:
             return
         process.send_signal(number)
         try:
-            await asyncio.wait_for(_exit_of(process), seconds)
+            async with asyncio.timeout(seconds):
+                await _exit_of(process)
         except TimeoutError:
             continue
     if process.poll() is None:

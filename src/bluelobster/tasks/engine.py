@@ -232,5 +232,4 @@ async def _held(run: Run, pool: Pool) -> AsyncIterator[None]:
         raise
     finally:
         keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
+        await asyncio.wait([keeper])

@@ -27,7 +27,17 @@ class Worker:
         self._poll_seconds = poll_seconds
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._wake = asyncio.Event()
+        self._waiting = False
         self._running: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is nothing to claim at the moment."""
+        return self._waiting
+
+    def wake(self) -> None:
+        """Look for work now."""
+        self._wake.set()
 
     async def work(self) -> None:
         """Until cancelled; tasks under way are handed back to other workers then."""
@@ -37,12 +47,20 @@ class Worker:
                 await self._claim_what_is_due()
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
+                    async with asyncio.timeout(self._poll_seconds):
+                        await self._wait()
         finally:
             listener.cancel()
             for running in self._running:
                 running.cancel()
             await asyncio.gather(listener, *self._running, return_exceptions=True)
+
+    async def _wait(self) -> None:
+        self._waiting = True
+        try:
+            await self._wake.wait()
+        finally:
+            self._waiting = False
 
     async def _claim_what_is_due(self) -> None:
         while free := self._slots - len(self._running):
@@ -60,7 +78,7 @@ class Worker:
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self._wake.set()
+        self.wake()
         if not task.cancelled() and (error := task.exception()):
             log.error("%s crashed; it is tried again when its claim runs out", task.get_name(), exc_info=error)
 
@@ -71,5 +89,5 @@ class Worker:
                 async with await AsyncConnection.connect(self._dsn, autocommit=True) as connection:
                     await connection.execute(sql.SQL("listen {}").format(sql.Identifier(WAKE)))
                     async for _ in connection.notifies():
-                        self._wake.set()
+                        self.wake()
             await asyncio.sleep(1)

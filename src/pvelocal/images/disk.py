@@ -13,6 +13,8 @@ from pvelocal.images.packages import Archive, Package, chosen
 
 SECTOR = 512
 MIB = 1024 * 1024
+# One moment for every time stamp, so that the same packages make the same image.
+EPOCH = 1_700_000_000
 DISK_PACKAGES = frozenset({"e2fsprogs", "fdisk", "grub-common", "grub-pc-bin"})
 _BIOS_BOOT_PARTITION = "21686148-6449-6E6F-744E-656564454649"
 _LINUX_PARTITION = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
@@ -61,7 +63,7 @@ def is_disk_package(package: Package) -> bool:
 def write_file_system(tree: Tree, source: Path, target: Path, layout: Layout, env: Mapping[str, str]) -> None:
     """An ext4 file system with the content of `source`, everything in it root's."""
     run(file_system_command(tree, source, target, layout), env=env)
-    _give_to_root(tree, source, target, env)
+    _settle(tree, source, target, env)
 
 
 def file_system_command(tree: Tree, source: Path, target: Path, layout: Layout) -> list[str | Path]:
@@ -132,14 +134,16 @@ def _with_block_list(core: bytes, first_sector: int) -> bytes:
     return bytes(image)
 
 
-def _give_to_root(tree: Tree, source: Path, file_system: Path, env: Mapping[str, str]) -> None:
-    """The builder may be an ordinary user, whose files would keep their owner."""
-    paths = [path for path in source.rglob("*") if path.lstat().st_uid or path.lstat().st_gid]
-    if not paths:
-        return
-    names = [f'"/{path.relative_to(source)}"' for path in paths]
-    script = "".join(f"set_inode_field {name} uid 0\nset_inode_field {name} gid 0\n" for name in names)
-    tree.run(tree.find("usr/sbin/debugfs", "sbin/debugfs"), "-w", "-f", "-", file_system, stdin=script, env=env)
+def _settle(tree: Tree, source: Path, file_system: Path, env: Mapping[str, str]) -> None:
+    """Make everything root's, whoever builds, and give it no time of its own: mke2fs copies both."""
+    fields = {"uid": "0", "gid": "0", "ctime": f"@{EPOCH}"}
+    lines = (
+        f'set_inode_field "/{path.relative_to(source)}" {name} {value}\n'
+        for path in sorted(source.rglob("*"))
+        for name, value in fields.items()
+    )
+    debugfs = tree.find("usr/sbin/debugfs", "sbin/debugfs")
+    tree.run(debugfs, "-w", "-f", "-", file_system, stdin="".join(lines), env=env)
 
 
 def _copy_sparsely(source: Path, target: BinaryIO, offset: int) -> None:

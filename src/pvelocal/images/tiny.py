@@ -8,11 +8,12 @@ import gzip
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pvelocal.images.commands import place, run
-from pvelocal.images.disk import MIB, Boot, Layout, write_disk, write_file_system
+from pvelocal.images.disk import EPOCH, MIB, Boot, Layout, write_disk, write_file_system
 from pvelocal.images.errors import BuildError
 from pvelocal.images.initramfs import Initramfs
 from pvelocal.images.kept import fingerprint, kept_image, locked
@@ -66,8 +67,6 @@ _COMMAND_LINE = (
     f"root=UUID={_LAYOUT.root_id} quiet loglevel=0 mitigations=off random.trust_cpu=on net.ifnames=0 tsc=reliable "
     "no_timer_check cryptomgr.notests audit=0 nokaslr console=tty0 console=ttyS0"
 )
-# One moment for every time stamp, so that the same packages make the same image.
-_EPOCH = 1_700_000_000
 
 
 def build(target: Path, cache: Path, progress: Callable[[str], None]) -> None:
@@ -89,8 +88,9 @@ def _build(
     with tempfile.TemporaryDirectory(prefix="tiny-", dir=cache) as scratch:
         work = Path(scratch)
         progress("unpacking")
-        archive.unpack(debs.values(), work / "packages")
-        _assemble(work, progress)
+        with _usual_modes():
+            archive.unpack(debs.values(), work / "packages")
+            _assemble(work, progress)
         progress("writing the image")
         run([qemu_img, "convert", "-f", "raw", "-O", "qcow2", work / "disk.raw", work / "disk.qcow2"])
         place(work / "disk.qcow2", target)
@@ -109,8 +109,8 @@ def _assemble(work: Path, progress: Callable[[str], None]) -> None:
     _stamp(root)
     progress("making the disk")
     env = {
-        "E2FSPROGS_FAKE_TIME": str(_EPOCH),
-        "SOURCE_DATE_EPOCH": str(_EPOCH),
+        "E2FSPROGS_FAKE_TIME": str(EPOCH),
+        "SOURCE_DATEEPOCH": str(EPOCH),
         "MKE2FS_CONFIG": str(tree.root / "etc/mke2fs.conf"),
     }
     write_file_system(tree, root, work / "root.ext4", _LAYOUT, env)
@@ -149,4 +149,14 @@ def _kernel_version(tree: Path) -> str:
 
 def _stamp(root: Path) -> None:
     for path in (root, *root.rglob("*")):
-        os.utime(path, (_EPOCH, _EPOCH), follow_symlinks=False)
+        os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
+
+
+@contextmanager
+def _usual_modes() -> Iterator[None]:
+    """What is made is for everybody to read, however private the builder likes it."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)

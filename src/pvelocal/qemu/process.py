@@ -88,10 +88,17 @@ def find_process(pid_file: Path) -> Process | None:
     stat = _stat(pid)
     if stat is None or _ended(pid, stat):
         return None
-    # While it dies its command line is empty already.
-    if os.fsencode(pid_file) not in arguments and stat[_STATE] != "Z":
-        return None
-    return Process(pid, int(stat[_START_TICKS]))
+    if os.fsencode(pid_file) in arguments or _is_dying_qemu(pid, arguments):
+        return Process(pid, int(stat[_START_TICKS]))
+    return None
+
+
+def _is_dying_qemu(pid: int, arguments: list[bytes]) -> bool:
+    """A process that dies loses its command line before its files and ports; its name stays."""
+    try:
+        return arguments == [b""] and Path(f"/proc/{pid}/comm").read_text().startswith("qemu-system")
+    except OSError:
+        return False
 
 
 def _ended(pid: int, stat: list[str]) -> bool:
