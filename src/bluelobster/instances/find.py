@@ -12,7 +12,7 @@ from bluelobster.db.pool import Tx
 from bluelobster.http.errors import ApiError, InvalidRequest, NotFound
 from bluelobster.instances.machine import Machine
 from bluelobster.tasks.operation import Operation
-from bluelobster.tasks.spawn import Busy, Origin, spawn
+from bluelobster.tasks.spawn import Busy, Order, Origin, spawn
 
 
 @dataclass(frozen=True)
@@ -74,17 +74,21 @@ async def begin(
     origin: Origin,
     now: datetime,
     when_busy: ApiError,
-    message: str = "Queued",
+    message: str,
 ) -> UUID:
     """Queue an operation on an instance; raises `when_busy` while another one runs."""
     try:
-        return await spawn(tx, operation, origin, instance.id, task_params(instance, origin), message, now)
+        return await spawn(tx, order(operation, instance.id, instance.host_id, origin, now, message))
     except Busy:
         raise when_busy from None
 
 
-def task_params(instance: Found, origin: Origin) -> dict[str, Any]:
-    return {"vm_uuid": str(instance.id), "host_id": instance.host_id, "account_id": str(origin.account_id)}
+def order(
+    operation: Operation[Machine], instance_id: UUID, host_id: str, origin: Origin, now: datetime, message: str
+) -> Order:
+    """An operation on an instance, with the parameters that its task shows."""
+    params = {"vm_uuid": str(instance_id), "host_id": host_id, "account_id": str(origin.account_id)}
+    return Order(operation, instance_id, params, message, origin, now)
 
 
 def queued_answer(instance: Found, task_id: UUID, status: str, message: str) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from bluelobster.http.errors import Conflict, InvalidRequest
 from bluelobster.instances.blueprint import vm_options
 from bluelobster.instances.choices import choose
 from bluelobster.instances.credentials import check_linux_username, crypt_hash, generated_password
+from bluelobster.instances.find import order
 from bluelobster.instances.guest import destroy, start, wait_for_first_boot
 from bluelobster.instances.launch_request import LaunchInstanceRequest
 from bluelobster.instances.machine import Machine, host_of, load_machine
@@ -54,8 +55,7 @@ async def launch(
         address = await assign_primary(tx, instance_id, request.region, now)
     except (NoRoom, NoAddress) as error:
         raise Conflict("resource_conflict", "Requested resources not available in specified region") from error
-    params = {"vm_uuid": str(instance_id), "host_id": host_id, "account_id": str(origin.account_id)}
-    task_id = await spawn(tx, CREATE, origin, instance_id, params, "Queued", now)
+    task_id = await spawn(tx, order(CREATE, instance_id, host_id, origin, now, "Queued"))
     return Accepted(instance_id, task_id, address, request.username, generated)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import Conflict, InvalidRequest
-from bluelobster.instances.find import Found, begin, busy, must_be_rented, queued_answer, task_params
+from bluelobster.instances.find import Found, begin, busy, must_be_rented, order, queued_answer
 from bluelobster.instances.guest import apply_name, start, stop, wait_for_guest
 from bluelobster.instances.machine import Machine, host_of, load_machine
 from bluelobster.pve import errors
@@ -120,7 +120,7 @@ async def change_power(
     if power is not None and instance.power_status == power:
         message = f"VM is {power} already"
         try:
-            task_id = await record_done(tx, operation, origin, instance.id, task_params(instance, origin), message, now)
+            task_id = await record_done(tx, order(operation, instance.id, instance.host_id, origin, now, message))
         except Busy:
             raise busy() from None
         return dict(queued_answer(instance, task_id, "COMPLETED", message))

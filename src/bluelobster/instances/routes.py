@@ -12,7 +12,7 @@ from bluelobster.http.body import JsonBody
 from bluelobster.http.errors import NotFound
 from bluelobster.instances.answers import deletion_answer, reboot_answer
 from bluelobster.instances.delete import request_deletion
-from bluelobster.instances.find import find_instance, instance_not_found
+from bluelobster.instances.find import Found, find_instance, instance_not_found
 from bluelobster.instances.launch import launch
 from bluelobster.instances.launch_request import LaunchInstanceRequest
 from bluelobster.instances.power import FORCE_SHUTDOWN, POWER_CYCLE, POWER_ON, SHUTDOWN, change_power, request_reboot
@@ -47,7 +47,13 @@ def connections_of(request: Request) -> Connections:
     return connections
 
 
+async def locked_instance(instance_id: str, caller: Caller, tx: Transaction) -> Found:
+    """The instance that a path names, held against other requests until the transaction ends."""
+    return await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
+
+
 From = Annotated[Origin, Depends(origin_of)]
+Locked = Annotated[Found, Depends(locked_instance)]
 
 
 def json_text(text: str) -> Response:
@@ -84,7 +90,7 @@ async def get_instance(instance_id: str, caller: Caller, tx: Transaction) -> Any
 async def delete_instance(instance_id: str, caller: Caller, origin: From, pool: Database, clock: Time) -> Any:
     """Delete an instance and all its data. Answers when it is done, or after 20 s with `PENDING`."""
     async with transaction(pool) as tx:
-        instance = await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
+        instance = await locked_instance(instance_id, caller, tx)
         task_id = await request_deletion(tx, instance, origin, clock.now())
     return deletion_answer(instance, await wait_until_ended(pool, task_id, PATIENCE_SECONDS))
 
@@ -93,36 +99,32 @@ async def delete_instance(instance_id: str, caller: Caller, origin: From, pool: 
 async def reboot_instance(instance_id: str, caller: Caller, origin: From, pool: Database, clock: Time) -> Any:
     """Press the reset button. Answers when the guest is back, or after 20 s with `PENDING`."""
     async with transaction(pool) as tx:
-        instance = await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
+        instance = await locked_instance(instance_id, caller, tx)
         task_id = await request_reboot(tx, instance, origin, clock.now())
     return reboot_answer(instance, await wait_until_ended(pool, task_id, PATIENCE_SECONDS))
 
 
 @router.post("/{instance_id}/shutdown", summary="Shut an instance down")
-async def shutdown_instance(instance_id: str, caller: Caller, origin: From, tx: Transaction, clock: Time) -> Any:
+async def shutdown_instance(instance: Locked, origin: From, tx: Transaction, clock: Time) -> Any:
     """Ask the guest to shut down; it has 90 s and is never forced."""
-    instance = await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
     return await change_power(tx, SHUTDOWN, instance, origin, clock.now())
 
 
 @router.post("/{instance_id}/force-shutdown", summary="Pull an instance's plug")
-async def force_shutdown_instance(instance_id: str, caller: Caller, origin: From, tx: Transaction, clock: Time) -> Any:
+async def force_shutdown_instance(instance: Locked, origin: From, tx: Transaction, clock: Time) -> Any:
     """Stop an instance at once, like pulling the plug; what it had not written is lost."""
-    instance = await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
     return await change_power(tx, FORCE_SHUTDOWN, instance, origin, clock.now())
 
 
 @router.post("/{instance_id}/power-on", summary="Power an instance on")
-async def power_on_instance(instance_id: str, caller: Caller, origin: From, tx: Transaction, clock: Time) -> Any:
+async def power_on_instance(instance: Locked, origin: From, tx: Transaction, clock: Time) -> Any:
     """Start a stopped instance."""
-    instance = await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
     return await change_power(tx, POWER_ON, instance, origin, clock.now())
 
 
 @router.post("/{instance_id}/power-cycle", summary="Power-cycle an instance")
-async def power_cycle_instance(instance_id: str, caller: Caller, origin: From, tx: Transaction, clock: Time) -> Any:
+async def power_cycle_instance(instance: Locked, origin: From, tx: Transaction, clock: Time) -> Any:
     """Stop and start an instance; a new name reaches the guest this way."""
-    instance = await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
     return await change_power(tx, POWER_CYCLE, instance, origin, clock.now())
 
 

@@ -80,28 +80,22 @@ def unfit(field: str, rule: str) -> RequestValidationError:
 
 
 def task_view(task: Task) -> dict[str, Any]:
+    """A task by itself."""
+    return {**summary(task), "params": dict(task.params), "account_id": str(task.account_id)}
+
+
+def summary(task: Task) -> dict[str, Any]:
     return {
         "task_id": str(task.id),
         "status": task.status,
         "operation": task.operation,
-        "params": dict(task.params),
         "created_at": rfc3339(task.created_at),
         "updated_at": rfc3339(task.updated_at),
         "message": task.message,
-        "account_id": str(task.account_id),
         "progress": task.progress,
     }
 
 
 def row_view(task: Task) -> dict[str, Any]:
-    return {
-        "task_id": str(task.id),
-        "status": task.status,
-        "operation": task.operation,
-        "created_at": rfc3339(task.created_at),
-        "updated_at": rfc3339(task.updated_at),
-        "message": task.message,
-        "auth_token_partial": task.key_prefix,
-        "client_ip": task.client_ip,
-        "progress": task.progress,
-    }
+    """A task in a list: with who asked, without what for."""
+    return {**summary(task), "auth_token_partial": task.key_prefix, "client_ip": task.client_ip}

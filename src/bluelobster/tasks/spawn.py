@@ -1,5 +1,6 @@
 """Begin a durable operation, in the transaction that reserves what it needs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,72 +29,61 @@ class Origin:
     client_ip: str | None
 
 
-async def spawn(
-    tx: Tx,
-    operation: Operation[Any],
-    origin: Origin,
-    instance_id: UUID,
-    params: dict[str, Any],
-    message: str,
-    now: datetime,
-) -> UUID:
-    """Queue an operation on an instance; workers see it when the transaction commits. Raises Busy."""
-    task_id = await _insert(tx, operation, origin, instance_id, params, message, now)
+@dataclass(frozen=True)
+class Order:
+    """An operation on an instance, as it is asked for. `message` is what the task says until a worker has it."""
+
+    operation: Operation[Any]
+    instance_id: UUID
+    params: Mapping[str, Any]
+    message: str
+    origin: Origin
+    now: datetime
+
+
+async def spawn(tx: Tx, order: Order) -> UUID:
+    """Queue an operation; workers see it when the transaction commits. Raises Busy."""
+    task_id = await _insert(tx, order)
     options = {"idempotency_key": str(task_id)}
     await tx.execute(
         "select absurd.spawn_task(%s, %s, %s, %s)",
-        (QUEUE, operation.name, Jsonb({"task_id": str(task_id)}), Jsonb(options)),
+        (QUEUE, order.operation.name, Jsonb({"task_id": str(task_id)}), Jsonb(options)),
     )
     await tx.execute("select pg_notify(%s, '')", (WAKE,))
     return task_id
 
 
-async def record_done(
-    tx: Tx,
-    operation: Operation[Any],
-    origin: Origin,
-    instance_id: UUID,
-    params: dict[str, Any],
-    message: str,
-    now: datetime,
-) -> UUID:
+async def record_done(tx: Tx, order: Order) -> UUID:
     """A task with nothing to do: it is complete from the start. Raises Busy."""
-    task_id = await _insert(tx, operation, origin, instance_id, params, message, now)
+    task_id = await _insert(tx, order)
     await tx.execute(
-        "update tasks set status = 'COMPLETED', progress = 100, ended_at = %s where id = %s", (now, task_id)
+        "update tasks set status = 'COMPLETED', progress = 100, ended_at = %s where id = %s", (order.now, task_id)
     )
     return task_id
 
 
-async def _insert(
-    tx: Tx,
-    operation: Operation[Any],
-    origin: Origin,
-    instance_id: UUID,
-    params: dict[str, Any],
-    message: str,
-    now: datetime,
-) -> UUID:
+async def _insert(tx: Tx, order: Order) -> UUID:
     task_id = uuid4()
+    row = {
+        "id": task_id,
+        "account_id": order.origin.account_id,
+        "instance_id": order.instance_id,
+        "operation": order.operation.name,
+        "params": Jsonb(order.params),
+        "message": order.message,
+        "key_prefix": order.origin.key_prefix,
+        "client_ip": order.origin.client_ip,
+        "now": order.now,
+        "deadline_at": order.now + timedelta(seconds=order.operation.deadline_seconds),
+    }
     try:
         async with tx.transaction():
             await tx.execute(
                 """insert into tasks (id, account_id, instance_id, operation, params, message, key_prefix, client_ip,
                                       created_at, updated_at, deadline_at)
-                   values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
-                (
-                    task_id,
-                    origin.account_id,
-                    instance_id,
-                    operation.name,
-                    Jsonb(params),
-                    message,
-                    origin.key_prefix,
-                    origin.client_ip,
-                    now,
-                    now,
-                    now + timedelta(seconds=operation.deadline_seconds),
-                ),
+                   values (%(id)s, %(account_id)s, %(instance_id)s, %(operation)s, %(params)s, %(message)s,
+                           %(key_prefix)s, %(client_ip)s, %(now)s, %(now)s, %(deadline_at)s)""",
+                row,
             )
     except UniqueViolation as error:
         if error.diag.constraint_name == "tasks_one_an_instance":

@@ -44,8 +44,8 @@ class Worker:
         listener = asyncio.create_task(self._listen())
         try:
             while True:
-                await self._claim_what_is_due()
                 self._wake.clear()
+                await self._claim_what_is_due()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._poll_seconds):
                         await self._wait()
