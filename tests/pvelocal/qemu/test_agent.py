@@ -1,0 +1,72 @@
+"""The guest agent's protocol, with an agent of our own."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pvelocal.hypervisor import AgentUnavailable, HypervisorError
+from pvelocal.qemu.guest_agent import ask
+
+Answer = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
+@asynccontextmanager
+async def agent(path: Path, answer: Answer, leftover: bytes = b"") -> AsyncIterator[list[dict[str, Any]]]:
+    """An agent; yields the commands that it was sent."""
+    asked: list[dict[str, Any]] = []
+    gone = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(leftover)
+        while line := await reader.readline():
+            command = json.loads(line.rpartition(b"\xff")[2])
+            asked.append(command)
+            if command["execute"] == "guest-sync-delimited":
+                reply: dict[str, Any] | None = {"return": command["arguments"]["id"]}
+                writer.write(b"\xff")
+            else:
+                reply = answer(command)
+            if reply is not None:
+                writer.write(json.dumps(reply).encode() + b"\n")
+        writer.close()
+        gone.set()
+
+    async with await asyncio.start_unix_server(serve, path):
+        try:
+            yield asked
+        finally:
+            await gone.wait()
+
+
+async def test_answers(tmp_path: Path) -> None:
+    async with agent(tmp_path / "a", lambda command: {"return": {"host-name": "web-1"}}) as asked:
+        assert await ask(tmp_path / "a", "guest-get-host-name", 5) == {"host-name": "web-1"}
+    assert [command["execute"] for command in asked] == ["guest-sync-delimited", "guest-get-host-name"]
+
+
+async def test_skips_what_others_left_unread(tmp_path: Path) -> None:
+    leftover = b'{"return": {}}\nrubbish\n\xff{"return": 1}\n'
+    async with agent(tmp_path / "a", lambda command: {"return": 7}, leftover):
+        assert await ask(tmp_path / "a", "guest-ping", 5) == 7
+
+
+async def test_refuses(tmp_path: Path) -> None:
+    with pytest.raises(HypervisorError, match="Agent error: not today"):
+        async with agent(tmp_path / "a", lambda command: {"error": {"class": "GenericError", "desc": "not today"}}):
+            await ask(tmp_path / "a", "guest-shutdown", 5)
+
+
+async def test_is_silent(tmp_path: Path) -> None:
+    with pytest.raises(AgentUnavailable, match="guest agent is not running"):
+        async with agent(tmp_path / "a", lambda command: None):
+            await ask(tmp_path / "a", "guest-ping", 0.1)
+
+
+async def test_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(AgentUnavailable):
+        await ask(tmp_path / "a", "guest-ping", 5)
