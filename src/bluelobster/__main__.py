@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import os
 from collections.abc import Mapping
 
 import click
@@ -70,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main(prog_name="bluelobster")
+    main(prog_name=os.environ.get("BLUELOBSTER_PROGRAM", "bluelobster"))

@@ -12,11 +12,11 @@ import click
 from bluelobster.admin.session import data_directory
 from bluelobster.local.cloud import PYTHON, Cloud, CloudError, Wishes
 from bluelobster.local.output import say
-from bluelobster.system_packages import CannotInstall, SystemPackage, ensure_packages
+from bluelobster.system_packages import SSH, CannotInstall, ensure_packages
 from bluelobster.up import stay_up, up_options
 
-SSH = (SystemPackage("openssh-client", "ssh"), SystemPackage("openssh-client", "ssh-keygen"))
 NAME = "demo"
+PROGRAM = os.environ.get("BLUELOBSTER_PROGRAM", "bluelobster")
 QUESTIONS = (
     'echo "I am $(whoami) on $(hostname), up $(cut -d. -f1 /proc/uptime) s";'
     ' . /etc/os-release; echo "system     $PRETTY_NAME, kernel $(uname -r)";'
@@ -43,15 +43,15 @@ async def launch_and_log_in(cloud: Cloud) -> None:
     known = {each["name"]: each for each in json.loads(await customer(cloud, "list", "--json", quiet=True))}
     if NAME not in known:
         say("")
-        say(f"$ ./bluelobster launch --name {NAME} --ssh-key {key}.pub")
+        say(f"$ {PROGRAM} launch --name {NAME} --ssh-key {key}.pub")
         await customer(cloud, "launch", "--name", NAME, "--ssh-key", f"{key}.pub", "--username", "lobster")
     elif known[NAME]["power_status"] != "running":
         say("")
-        say(f"$ ./bluelobster power-on {NAME}")
+        say(f"$ {PROGRAM} power-on {NAME}")
         await customer(cloud, "power-on", NAME)
     if cloud.guests == "qemu":
         say("")
-        say(f"$ ./bluelobster ssh {NAME}")
+        say(f"$ {PROGRAM} ssh {NAME}")
         await customer(cloud, "ssh", "-i", str(key), NAME, QUESTIONS)
 
 

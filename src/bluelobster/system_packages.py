@@ -27,6 +27,7 @@ class SystemPackage:
     program: str
 
 
+SSH = (SystemPackage("openssh-client", "ssh"), SystemPackage("openssh-client", "ssh-keygen"))
 QEMU = (SystemPackage("qemu-system-x86", "qemu-system-x86_64"), SystemPackage("qemu-utils", "qemu-img"))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bluelobster.system_packages import QEMU, CannotInstall, ensure_packages
+from bluelobster.system_packages import QEMU, SSH, CannotInstall, ensure_packages
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -39,14 +39,22 @@ class Outcome:
 
 
 _COVERAGE = (_PYTHON, "-m", "coverage")
-STAGES = (
-    Stage("style", ((_PYTHON, "-m", "ruff", "check", "--quiet"),)),
-    Stage("format", ((_PYTHON, "-m", "ruff", "format", "--check", "--quiet"),)),
-    Stage("types", ((_PYTHON, "-m", "mypy"),)),
-    Stage("architecture", ((_PYTHON, str(_PROGRAMS / "lint-imports")),)),
-    Stage("tests", ((*_COVERAGE, "erase"), (*_COVERAGE, "run", "-m", "pytest", "-n", "2"))),
-    Stage("coverage", ((*_COVERAGE, "combine", "--quiet"), (*_COVERAGE, "report", "--skip-covered"))),
-)
+_IMAGE = ("-m", "pvelocal.images", "build", "TINY-LINUX", "--out", str(CHECKOUT / ".venv" / "tiny-linux.qcow2"))
+
+
+def stages(real_guests: bool) -> tuple[Stage, ...]:
+    """All checks, in order. The image of the guests is built beforehand, so that no test needs the network."""
+    image = (Stage("guest image", ((_PYTHON, *_IMAGE),)),) if real_guests else ()
+    selected = () if real_guests else ("-m", "not e2e")
+    return (
+        Stage("style", ((_PYTHON, "-m", "ruff", "check", "--quiet"),)),
+        Stage("format", ((_PYTHON, "-m", "ruff", "format", "--check", "--quiet"),)),
+        Stage("types", ((_PYTHON, "-m", "mypy"),)),
+        Stage("architecture", ((_PYTHON, str(_PROGRAMS / "lint-imports")),)),
+        *image,
+        Stage("tests", ((*_COVERAGE, "erase"), (*_COVERAGE, "run", "-m", "pytest", "-n", "2", *selected))),
+        Stage("coverage", ((*_COVERAGE, "combine", "--quiet"), (*_COVERAGE, "report", "--skip-covered"))),
+    )
 
 
 @click.command(
@@ -63,7 +71,7 @@ def command(pytest_arguments: tuple[str, ...]) -> None:
     complete = _system_packages()
     if pytest_arguments:
         sys.exit(_run((*_PYTEST, *pytest_arguments)))
-    outcomes = [_check(stage) for stage in STAGES]
+    outcomes = [_check(stage) for stage in stages(complete)]
     click.echo()
     for outcome in outcomes:
         click.secho(str(outcome), fg=None if outcome.passed else "red")
@@ -76,7 +84,7 @@ def command(pytest_arguments: tuple[str, ...]) -> None:
 
 def _system_packages() -> bool:
     try:
-        ensure_packages(QEMU, lambda line: click.secho(line, err=True))
+        ensure_packages((*QEMU, *SSH), lambda line: click.secho(line, err=True))
     except CannotInstall as error:
         click.secho(f"Tests with real guests are skipped: {error}", fg="yellow", err=True)
         return False

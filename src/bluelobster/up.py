@@ -1,6 +1,7 @@
 """`bluelobster up`: the whole cloud on one machine, in the foreground, gone again when it is told to stop."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -63,7 +64,7 @@ async def stay_up(wishes: Wishes, first: Callable[[Cloud], Awaitable[None]] | No
 
 def greet(cloud: Cloud) -> None:
     """What a newcomer needs next."""
-    program = "./bluelobster"
+    program = os.environ.get("BLUELOBSTER_PROGRAM", "bluelobster")
     prefix = "" if cloud.wishes.data == Path("data").absolute() else f"BLUELOBSTER_DATA={cloud.wishes.data} "
     say("")
     say(f"  API       {cloud.api_url}    (docs at {cloud.api_url}/docs)")

@@ -7,11 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from e2e.local_cloud import eventually, up
-
-pytestmark = pytest.mark.e2e
 
 
 def children_of(data: Path) -> list[int]:

@@ -20,7 +20,7 @@ from bluelobster.access.sealing import new_key
 from bluelobster.admin.session import OPERATOR_FILE
 from bluelobster.app import assembled
 from bluelobster.catalog.images import BadImage
-from bluelobster.db.embedded import EmbeddedPostgres
+from bluelobster.db.embedded import DataDirectoryInUse, EmbeddedPostgres
 from bluelobster.db.migrate import migrate
 from bluelobster.local.children import Child, ChildFailed, start_child
 from bluelobster.local.node import LocalNode, node_command, read_node
@@ -64,6 +64,10 @@ class Cloud:
             await self._start()
         except BaseException as error:
             await self._stack.aclose()
+            if isinstance(error, DataDirectoryInUse):
+                raise CloudError(
+                    f"another `up` is running on {self.wishes.data}; stop it, or choose another --data"
+                ) from error
             if isinstance(error, (ChildFailed, CannotInstall, BadImage, OSError)):
                 raise CloudError(str(error)) from error
             raise
