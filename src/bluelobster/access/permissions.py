@@ -26,6 +26,7 @@ OPERATIONS: dict[str, Requirement] = {
     "list_instances": READ,
     "get_available_instances": READ,
     "launch_standard_instance": BUY,
+    "get_instance_log": READ,
     "get_instance": READ,
     "delete_instance": WRITE,
     "reboot_instance": WRITE,

@@ -8,6 +8,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from bluelobster.access.sealing import Seal
+from bluelobster.billing.usage import begin_usage
 from bluelobster.catalog.templates import Template
 from bluelobster.catalog.types import InstanceType
 from bluelobster.clock import Clock
@@ -179,6 +180,7 @@ async def go_live(machine: Machine, tx: Tx, clock: Clock) -> Ended:
                                 password_hash = null, password_sealed = null where id = %s""",
         (now, now, machine.id),
     )
+    await begin_usage(tx, machine.id, now)
     return Ended("VM created successfully")
 
 

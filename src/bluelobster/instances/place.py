@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from bluelobster.billing.usage import end_usage
 from bluelobster.db.pool import Tx
 from bluelobster.network.addresses import release_addresses
 
@@ -104,4 +105,5 @@ async def release_everything(tx: Tx, instance_id: UUID, ending: str, now: dateti
     )
     await tx.execute("update gpus set instance_id = null where instance_id = %s", (instance_id,))
     await release_addresses(tx, instance_id, now)
+    await end_usage(tx, instance_id, now)
     await tx.execute("delete from instance_samples where instance_id = %s", (instance_id,))

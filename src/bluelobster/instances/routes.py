@@ -15,6 +15,7 @@ from bluelobster.instances.delete import request_deletion
 from bluelobster.instances.find import Found, find_instance, instance_not_found
 from bluelobster.instances.launch import launch
 from bluelobster.instances.launch_request import LaunchInstanceRequest
+from bluelobster.instances.log import InstanceLogRequest, instance_log
 from bluelobster.instances.power import FORCE_SHUTDOWN, POWER_CYCLE, POWER_ON, SHUTDOWN, change_power, request_reboot
 from bluelobster.instances.rename import rename
 from bluelobster.instances.stats import read_stats
@@ -78,6 +79,12 @@ async def launch_standard_instance(
     """Reserve a machine of one of the instance types and queue its creation. Billing begins when it is ready."""
     accepted = await launch(tx, request, origin, defaults, seal, clock.now())
     return accepted_answer(accepted, clock.now())
+
+
+@router.post("/log", summary="History of instances")
+async def get_instance_log(span: InstanceLogRequest, caller: Caller, tx: Transaction, clock: Time) -> Any:
+    """Instances whose life overlaps a span of at most 90 days, with what each was billed over its whole life."""
+    return await instance_log(tx, caller.account_id, span, clock.now())
 
 
 @router.get("/{instance_id}", summary="Instance details", response_model=VMInstance, dependencies=MARKED)

@@ -96,6 +96,11 @@ async def assign_primary(tx: Tx, instance_id: UUID, region: str, now: datetime) 
     row = await cursor.fetchone()
     if row is None:
         raise NoAddress(region)
+    await tx.execute(
+        """update instances i set address = host(a.address) || '/' || masklen(p.network)
+           from addresses a join address_pools p on p.id = a.pool_id where a.instance_id = i.id and i.id = %s""",
+        (instance_id,),
+    )
     address: str = row[0]
     return address
 
