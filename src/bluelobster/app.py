@@ -72,6 +72,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(health.router)
     app.include_router(tasks.router)
     app.include_router(catalog.router)
+    app.include_router(catalog.staff_router)
     app.include_router(instances.router)
     answer_errors(app)
     complete_openapi(app)

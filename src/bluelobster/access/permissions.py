@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Permission = Literal["read", "write", "buy"]
+Permission = Literal["read", "write", "buy", "staff"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Requirement:
 READ = Requirement("read")
 WRITE = Requirement("write")
 BUY = Requirement("buy", "Buyer permission required")
+STAFF = Requirement("staff", "Staff permission required")
 
 # By the name of the operation's function, which is also the beginning of its operationId.
 OPERATIONS: dict[str, Requirement] = {
@@ -26,6 +27,8 @@ OPERATIONS: dict[str, Requirement] = {
     "list_instances": READ,
     "get_available_instances": READ,
     "launch_standard_instance": BUY,
+    "launch_custom_instance": STAFF,
+    "get_resources": STAFF,
     "get_instance_log": READ,
     "get_instance": READ,
     "delete_instance": WRITE,
@@ -41,5 +44,5 @@ OPERATIONS: dict[str, Requirement] = {
 GRANTS: dict[str, frozenset[Permission]] = {
     "read": frozenset({"read"}),
     "full": frozenset({"read", "write", "buy"}),
-    "staff": frozenset({"read", "write", "buy"}),
+    "staff": frozenset({"read", "write", "buy", "staff"}),
 }

@@ -23,7 +23,10 @@ class Seal:
     @classmethod
     def from_text(cls, text: str) -> "Seal":
         """From the setting's base64; ValueError unless it is 32 bytes."""
-        key = base64.b64decode(text, validate=True)
+        try:
+            key = base64.b64decode(text, validate=True)
+        except ValueError:
+            raise ValueError("the secret key is not base64") from None
         if len(key) != KEY_BYTES:
             raise ValueError(f"the secret key must be {KEY_BYTES} bytes in base64, this one has {len(key)}")
         return cls(key)

@@ -47,7 +47,7 @@ def show_accounts() -> None:
     run(action)
 
 
-@account.command("credit")
+@account.command("credit", context_settings={"ignore_unknown_options": True})
 @click.argument("name")
 @click.argument("amount")
 @click.option("--reason", default="credited by the operator", help="What the ledger says about it")
@@ -61,7 +61,7 @@ def credit_account(name: str, amount: str, reason: str) -> None:
             if account_id is None:
                 raise Wrong(f"there is no account {name}")
             await add_credit(tx, account_id, cents, reason, parts.clock.now())
-        click.echo(f"{dollars(cents)} credited to {name}")
+        click.echo(f"{dollars(cents)} credited to {name}" if cents > 0 else f"{dollars(-cents)} taken from {name}")
 
     run(action)
 
@@ -82,11 +82,13 @@ def add_key(account_name: str, name: str, scope: Scope, days: int | None) -> Non
     async def action(parts: Parts) -> None:
         now = parts.clock.now()
         async with transaction(parts.pool) as tx:
-            account_id = await find_account(tx, account_name)
-            if account_id is None:
+            owner = next((each for each in await list_accounts(tx) if each.name == account_name), None)
+            if owner is None:
                 raise Wrong(f"there is no account {account_name}")
+            if scope == "staff" and owner.role != "staff":
+                raise Wrong(f"{account_name} is a customer: only an account added with --staff has staff keys")
             expires_at = now + timedelta(days=days) if days else None
-            click.echo(await create_key(tx, account_id, name, scope, now, expires_at))
+            click.echo(await create_key(tx, owner.id, name, scope, now, expires_at))
 
     run(action)
 

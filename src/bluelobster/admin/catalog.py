@@ -7,6 +7,7 @@ import click
 from bluelobster.admin.session import Wrong, found, run, show
 from bluelobster.app import Parts
 from bluelobster.catalog.gpus import GpuModel, list_gpus, save_gpu, save_gpu_model
+from bluelobster.catalog.hosts import find_host
 from bluelobster.catalog.regions import Region, list_regions, save_region
 from bluelobster.catalog.types import InstanceType, list_types, retire_type, save_type
 from bluelobster.db.pool import transaction
@@ -77,6 +78,13 @@ def add_gpus(host: str, model: str, mappings: tuple[str, ...]) -> None:
     """Add devices to a host: one resource mapping of Proxmox for each."""
 
     async def action(parts: Parts) -> None:
+        async with parts.pool.connection() as connection:
+            found(f"host {host}", await find_host(connection, host))
+        present = {each.id for each in await (await parts.connections.to(host)).pci_mappings()}
+        if missing := [mapping for mapping in mappings if mapping not in present]:
+            raise Wrong(
+                f"{host} has no resource mapping {', '.join(missing)}; it has {', '.join(sorted(present)) or 'none'}"
+            )
         async with transaction(parts.pool) as tx:
             for mapping in mappings:
                 await save_gpu(tx, host, model, mapping)
@@ -173,7 +181,7 @@ def pool() -> None:
 @click.argument("region_name")
 @click.argument("network")
 @click.option("--gateway", required=True)
-@click.option("--first", help="First address to give (default: the first after the gateway)")
+@click.option("--first", help="First address to give (default: the first of the network)")
 @click.option("--last", help="Last address to give (default: the last of the network)")
 @click.option("--nameserver", "nameservers", multiple=True, help="For the machines; may be given several times")
 def add_pool(
@@ -181,18 +189,22 @@ def add_pool(
 ) -> None:
     """Add a network, or more of its addresses, to a region."""
     try:
-        net = IPv4Network(network)
+        net = IPv4Network(network, strict=False)
         way_out = IPv4Address(gateway)
         low = IPv4Address(first) if first else net.network_address + 1
         high = IPv4Address(last) if last else net.broadcast_address - 1
         names = [str(IPv4Address(each)) for each in nameservers]
     except ValueError as error:
         raise Wrong(str(error)) from None
+    if str(net) != network:
+        raise Wrong(f"{network} is not a network; did you mean {net}?")
     if way_out not in net or low not in net or high not in net or low > high:
         raise Wrong(f"gateway, first and last must be in {net}, first before last")
     if int(high) - int(low) >= LARGEST_POOL:
         raise Wrong(f"at most {LARGEST_POOL} addresses at once; give --first and --last")
     addresses = [IPv4Address(number) for number in range(int(low), int(high) + 1) if IPv4Address(number) != way_out]
+    if not addresses:
+        raise Wrong("there is no address to give besides the gateway's")
 
     async def action(parts: Parts) -> None:
         async with transaction(parts.pool) as tx:

@@ -26,6 +26,8 @@ def secret_key(path: Path) -> None:
     """Make a secret key and write it to PATH, readable by you alone. Keep a copy: sealed secrets need it."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Wrong(f"{path} exists already and is left as it is: secrets may be sealed with it") from None
     except OSError as error:
         raise Wrong(f"cannot write {path}: {error.strerror}") from error
     with os.fdopen(descriptor, "w") as file:

@@ -8,7 +8,7 @@ from bluelobster.admin.session import Wrong, found, run, show
 from bluelobster.app import Parts
 from bluelobster.catalog.hosts import Capacity, NewHost, list_hosts, remove_host, save_host, set_host_status
 from bluelobster.db.pool import transaction
-from bluelobster.pve import Endpoint, PveClient
+from bluelobster.pve import Endpoint, PveClient, errors
 
 GIB = 1024**3
 OVERCOMMIT = click.FloatRange(1, 100)
@@ -58,7 +58,7 @@ def add_host(
     """Add a node, or change how it is reached. It is asked for its size, and its token's rights are checked."""
     if token is None:
         if not sys.stdin.isatty():
-            raise Wrong("give the token in BLUELOBSTER_HOST_TOKEN")
+            raise Wrong("give the token in the environment: BLUELOBSTER_HOST_TOKEN='user@realm!name=secret'")
         token = click.prompt("API token (user@realm!name=secret)", hide_input=True)
     try:
         endpoint = Endpoint(url=address, token=token, fingerprint=fingerprint)
@@ -81,12 +81,21 @@ def add_host(
 async def look_at(endpoint: Endpoint, node: str, storage: str, overcommit: tuple[float, float, float]) -> Capacity:
     """What a node can promise. Raises Wrong when it cannot serve us, and PveError when it does not answer."""
     async with PveClient(endpoint, node) as client:
+        try:
+            await client.version()
+        except errors.CertificateMismatch as error:
+            raise Wrong(distrust(endpoint, error)) from error
+        except errors.Unauthorized as error:
+            raise Wrong(f"the host refuses the token {endpoint.token_id}: {error}") from error
         names = [each.name for each in await client.nodes()]
         if node not in names:
             raise Wrong(f"the cluster has no node {node}; it has {', '.join(names)}")
         granted = (await client.permissions()).get("/", frozenset())
         if missing := sorted(PRIVILEGES - granted):
-            raise Wrong(f"the token lacks privileges on /: {', '.join(missing)}")
+            raise Wrong(
+                f"the token lacks privileges on /: {', '.join(missing)} "
+                "(a token with privilege separation needs them itself, besides its user)"
+            )
         stores = {each.name: each for each in await client.storages()}
         if storage not in stores:
             raise Wrong(f"the node has no storage {storage}; it has {', '.join(stores)}")
@@ -99,6 +108,16 @@ async def look_at(endpoint: Endpoint, node: str, storage: str, overcommit: tuple
         memory_gb=int(status.memory_bytes / GIB * memory),
         disk_gb=int(stores[storage].total_bytes / GIB * disk),
     )
+
+
+def distrust(endpoint: Endpoint, error: errors.CertificateMismatch) -> str:
+    """Why the host's certificate is not believed, and what to do about it."""
+    if endpoint.fingerprint is None:
+        return (
+            "no authority that this machine knows vouches for the host's certificate: give its --fingerprint, "
+            "which `pvenode cert info` shows on the host"
+        )
+    return f"the host is not the one that was meant, or its certificate was renewed: {error}"
 
 
 @host.command("list")

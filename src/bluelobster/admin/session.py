@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 from psycopg import Error as DatabaseError
-from psycopg import OperationalError
-from psycopg.errors import CheckViolation, ForeignKeyViolation, UniqueViolation
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from bluelobster.access.sealing import Unreadable
+from bluelobster.access.sealing import Seal, Unreadable
+from bluelobster.admin.refusals import refusal
 from bluelobster.app import Parts, assembled
 from bluelobster.db.migrate import migrate
 from bluelobster.pve import errors
@@ -49,30 +50,36 @@ def settings_for(data: str | None) -> Settings:
 def run(action: Callable[[Parts], Awaitable[None]]) -> None:
     """Carry an admin command out; what goes wrong becomes one sentence and exit status 1."""
     settings = settings_for(_data_of_admin())
+    prepare(settings)
 
     async def connected() -> None:
         async with assembled(settings) as parts:
             await action(parts)
 
     try:
-        migrate(settings.database_url)
         asyncio.run(connected())
-    except UniqueViolation as error:
-        raise Wrong(f"that exists already: {error.diag.message_detail or error}") from error
-    except ForeignKeyViolation as error:
-        raise Wrong(
-            f"something else depends on this, or it names what is not there: {error.diag.message_detail}"
-        ) from error
-    except CheckViolation as error:
-        raise Wrong(f"the database refuses a value: {error.diag.constraint_name}") from error
-    except (OperationalError, OSError) as error:
-        raise Wrong(f"cannot reach the database: {str(error).strip()}; is `up` running?") from error
     except DatabaseError as error:
-        raise Wrong(str(error).strip()) from error
+        raise Wrong(refusal(error)) from error
+    except errors.NoAnswer as error:
+        raise Wrong(f"the host does not answer: {error}") from error
     except errors.PveError as error:
         raise Wrong(f"the host says: {error}") from error
-    except Unreadable as error:
+    except (Unreadable, OSError) as error:
         raise Wrong(str(error)) from error
+
+
+def prepare(settings: Settings) -> None:
+    """Bring the database up to date. Raises Wrong for settings that cannot work."""
+    try:
+        Seal.from_text(settings.key_text())
+    except ValueError as error:
+        raise Wrong(str(error)) from error
+    try:
+        migrate(settings.database_url)
+    except DBAPIError as error:
+        raise Wrong(f"cannot reach the database: {str(error.orig).strip()}") from error
+    except (ArgumentError, ValueError) as error:
+        raise Wrong(f"the database's address cannot be used: {error}") from error
 
 
 def _data_of_admin() -> str | None:
@@ -88,7 +95,7 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table on the terminal."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 

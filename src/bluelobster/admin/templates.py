@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import re
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -17,6 +18,10 @@ from bluelobster.catalog.images import BadImage, downloaded, provide
 from bluelobster.catalog.templates import KNOWN, OsType, Template, list_templates, withdraw_template
 from bluelobster.db.pool import transaction
 
+BUILT = ("DEBIAN-12", "TINY-LINUX")
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+NAME = re.compile(r"[A-Z0-9-]+")
+
 
 @click.group()
 def template() -> None:
@@ -30,7 +35,7 @@ def template() -> None:
 )
 @click.option("--url", help="An https URL of one")
 @click.option("--sha256", help="Checksum of what the URL gives")
-@click.option("--build", is_flag=True, help="Build it here, from Debian's packages (TINY-LINUX, DEBIAN-12)")
+@click.option("--build", is_flag=True, help="Build it here, from Debian's packages (DEBIAN-12, TINY-LINUX)")
 @click.option("--host", "hosts", multiple=True, help="Only on this host; may be given several times")
 @click.option("--display-name")
 @click.option("--os-type", type=click.Choice(["linux", "windows"]))
@@ -57,6 +62,10 @@ def add_template(
         raise Wrong("give one of --file, --url and --build")
     if (url is None) != (sha256 is None):
         raise Wrong("--url and --sha256 go together: without a checksum nobody knows what was fetched")
+    if sha256 is not None and not SHA256.fullmatch(sha256):
+        raise Wrong("--sha256 takes 64 hexadecimal digits, as sha256sum prints them")
+    if build and name not in BUILT:
+        raise Wrong(f"only {' and '.join(BUILT)} can be built here: give an image of {name} by --file or --url")
     new = described(name, {key: value for key, value in said.items() if value is not None})
 
     async def action(parts: Parts) -> None:
@@ -74,6 +83,8 @@ def add_template(
 
 def described(name: str, said: dict[str, object]) -> Template:
     """What a template promises: the catalogue's words, changed by what was said. Raises Wrong."""
+    if not NAME.fullmatch(name):
+        raise Wrong("the name of a template has capital letters, digits and hyphens only")
     known = KNOWN.get(name)
     if known is not None:
         return dataclasses.replace(known, **said)  # type: ignore[arg-type]

@@ -6,7 +6,9 @@ from fastapi import APIRouter
 
 from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Transaction
 from bluelobster.catalog import templates, types
+from bluelobster.catalog.resources import resources
 
+staff_router = APIRouter(prefix="/api/v1", tags=["RESOURCES"], route_class=IdentifiedRoute)
 router = APIRouter(prefix="/api/v1/instances", tags=["INSTANCES"], route_class=IdentifiedRoute, dependencies=MARKED)
 
 
@@ -21,3 +23,9 @@ async def list_templates(_caller: Caller, tx: Transaction) -> Any:
 async def get_available_instances(_caller: Caller, tx: Transaction) -> Any:
     """Every instance type with its size and price, and the regions that have room for one now."""
     return {"data": await types.available(tx)}
+
+
+@staff_router.get("/resources", summary="Free capacity of each host")
+async def get_resources(_caller: Caller, tx: Transaction) -> Any:
+    """What each host has left for a custom launch. For staff."""
+    return {"hosts": await resources(tx)}

@@ -7,7 +7,7 @@ import string
 
 from passlib.hash import sha512_crypt
 
-from bluelobster.http.errors import InvalidRequest
+from bluelobster.catalog.templates import Template
 
 ROUNDS = 5000
 GENERATED_LENGTH = 16
@@ -62,17 +62,15 @@ def ssh_fields(blob: bytes) -> list[bytes] | None:
     return fields
 
 
-def check_linux_username(name: str) -> None:
-    """Raises InvalidRequest for what cannot be an ordinary user on Linux."""
-    if name != name.lower():
-        raise InvalidRequest(
-            "invalid_request",
-            "username must be lowercase for a Linux template",
-            details={"username": "Must be lowercase for a Linux template"},
-        )
-    if name in RESERVED:
-        raise InvalidRequest(
-            "invalid_request",
-            f"username {name} belongs to the system; choose another one, it will have sudo",
-            details={"username": "Must not be the name of a system account"},
-        )
+def broken_login_rules(template: Template, username: str, ssh_key: str | None, password: str | None) -> dict[str, str]:
+    """What is wrong with how somebody wants to log in, by field; nothing for Windows, which takes any of it."""
+    broken: dict[str, str] = {}
+    if template.os_type == "windows":
+        return broken
+    if username != username.lower():
+        broken["username"] = "Must be lowercase for a Linux template"
+    elif username in RESERVED:
+        broken["username"] = f"{username} belongs to the system; choose another one, it will have sudo"
+    if not ssh_key and not password:
+        broken["ssh_key"] = f"Required for {template.name} unless a password is given"
+    return broken

@@ -1,7 +1,9 @@
 """Launch: from the request to a machine that can be logged in to, or to nothing at all."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from psycopg.errors import UniqueViolation
@@ -10,21 +12,17 @@ from psycopg.types.json import Jsonb
 from bluelobster.access.sealing import Seal
 from bluelobster.billing.usage import begin_usage
 from bluelobster.catalog.templates import Template
-from bluelobster.catalog.types import InstanceType
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Tx
-from bluelobster.http.errors import Conflict, InvalidRequest
+from bluelobster.http.errors import InvalidRequest
 from bluelobster.instances.blueprint import vm_options
-from bluelobster.instances.choices import choose
-from bluelobster.instances.credentials import check_linux_username, crypt_hash, generated_password
+from bluelobster.instances.credentials import crypt_hash, generated_password
 from bluelobster.instances.find import order
 from bluelobster.instances.guest import destroy, start, wait_for_first_boot
-from bluelobster.instances.launch_request import LaunchInstanceRequest
 from bluelobster.instances.machine import Machine, host_of, load_machine
-from bluelobster.instances.names import generated_name
-from bluelobster.instances.place import NoRoom, Size, release_everything, reserve_gpus, reserve_host
-from bluelobster.network.addresses import NoAddress, assign_primary
-from bluelobster.settings import Defaults
+from bluelobster.instances.place import release_everything, reserve_gpus, reserve_host
+from bluelobster.instances.wanted import Wanted
+from bluelobster.network.addresses import assign_primary
 from bluelobster.tasks.node import Node
 from bluelobster.tasks.operation import Ended, GiveUp, Operation, Step
 from bluelobster.tasks.spawn import Origin, spawn
@@ -41,73 +39,57 @@ class Accepted:
     generated_password: str | None
 
 
-async def launch(
-    tx: Tx, request: LaunchInstanceRequest, origin: Origin, defaults: Defaults, seal: Seal, now: datetime
-) -> Accepted:
-    """Reserve everything that the machine needs and queue its creation. Raises InvalidRequest and Conflict."""
-    kind, template = await choose(tx, request, defaults)
-    password, generated = password_for(request, template)
-    size = Size(kind.vcpus, kind.memory_gb, kind.disk_gb, kind.gpus, kind.gpu_model)
+async def launch(tx: Tx, wanted: Wanted, origin: Origin, seal: Seal, now: datetime) -> Accepted:
+    """Reserve everything that the machine needs and queue its creation. Raises NoRoom, NoAddress, and InvalidRequest
+    for a name that is taken. A Windows machine that is asked for without a password gets one."""
     instance_id = uuid4()
-    try:
-        host_id = await reserve_host(tx, request.region, size, template.name)
-        await _insert(tx, instance_id, host_id, request, kind, template, password, origin, seal, now)
-        await reserve_gpus(tx, instance_id, host_id, size)
-        address = await assign_primary(tx, instance_id, request.region, now)
-    except (NoRoom, NoAddress) as error:
-        raise Conflict("resource_conflict", "Requested resources not available in specified region") from error
+    generated = generated_password() if wanted.template.os_type == "windows" and not wanted.password else None
+    host_id = await reserve_host(tx, wanted.region, wanted.host, wanted.size, wanted.template.name)
+    secrets = sealed_or_hashed(wanted.template, wanted.password or generated, instance_id, seal)
+    await _insert(tx, instance_id, host_id, wanted, secrets, origin, now)
+    await reserve_gpus(tx, instance_id, host_id, wanted.size)
+    address = await assign_primary(tx, instance_id, wanted.region, now)
     task_id = await spawn(tx, order(CREATE, instance_id, host_id, origin, now, "Queued"))
-    return Accepted(instance_id, task_id, address, request.username, generated)
+    return Accepted(instance_id, task_id, address, wanted.username, generated)
 
 
-def password_for(request: LaunchInstanceRequest, template: Template) -> tuple[str | None, str | None]:
-    """The password to set, and the same once more if we made it up. Raises InvalidRequest."""
-    if template.os_type == "windows":
-        generated = None if request.password else generated_password()
-        return request.password or generated, generated
-    check_linux_username(request.username)
-    if not request.ssh_key and not request.password:
-        raise InvalidRequest(
-            "invalid_request",
-            f"ssh_key or password is required for {template.name}",
-            details={"ssh_key": "Required unless a password is given"},
-        )
-    return request.password, None
+def sealed_or_hashed(template: Template, password: str | None, instance_id: UUID, seal: Seal) -> dict[str, Any]:
+    """How a password rests: as a crypt hash for Linux, sealed for Windows, which needs it in clear once."""
+    linux = template.os_type == "linux"
+    return {
+        "password_hash": crypt_hash(password) if password and linux else None,
+        "password_sealed": seal.seal(password, password_purpose(instance_id)) if password and not linux else None,
+    }
 
 
 async def _insert(
     tx: Tx,
     instance_id: UUID,
     host_id: str,
-    request: LaunchInstanceRequest,
-    kind: InstanceType,
-    template: Template,
-    password: str | None,
+    wanted: Wanted,
+    secrets: Mapping[str, Any],
     origin: Origin,
-    seal: Seal,
     now: datetime,
 ) -> None:
-    linux = template.os_type == "linux"
     row = {
         "id": instance_id,
         "account_id": origin.account_id,
-        "name": request.name or generated_name(),
-        "metadata": None if request.metadata is None else Jsonb(request.metadata),
-        "region": request.region,
+        "name": wanted.name,
+        "metadata": None if wanted.metadata is None else Jsonb(wanted.metadata),
+        "region": wanted.region,
         "host_id": host_id,
-        "instance_type": kind.name,
-        "template": template.name,
-        "vcpus": kind.vcpus,
-        "memory_gb": kind.memory_gb,
-        "disk_gb": kind.disk_gb,
-        "gpu_count": kind.gpus,
-        "gpu_model": kind.gpu_model,
-        "price": kind.price_cents_per_hour,
-        "username": request.username,
-        "ssh_key": request.ssh_key,
-        "password_hash": crypt_hash(password) if password and linux else None,
-        "password_sealed": seal.seal(password, password_purpose(instance_id)) if password and not linux else None,
+        "instance_type": wanted.instance_type,
+        "template": wanted.template.name,
+        "vcpus": wanted.size.vcpus,
+        "memory_gb": wanted.size.memory_gb,
+        "disk_gb": wanted.size.disk_gb,
+        "gpu_count": wanted.size.gpus,
+        "gpu_model": wanted.size.gpu_model,
+        "price": wanted.price_cents_per_hour,
+        "username": wanted.username,
+        "ssh_key": wanted.ssh_key,
         "now": now,
+        **secrets,
     }
     try:
         async with tx.transaction():

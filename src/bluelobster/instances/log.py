@@ -68,7 +68,8 @@ async def instance_log(tx: Tx, account_id: UUID, span: InstanceLogRequest, now: 
             """select i.id as uuid, i.name, i.host_id, i.vmid, i.status, i.address as ip_address, i.vcpus as cpu_cores,
                       i.memory_gb, i.disk_gb, i.gpu_count, i.instance_type, i.template as template_name,
                       i.price_cents_per_hour, i.created_at, i.updated_at, i.ended_at as deleted_at,
-                      min(u.began_at) as first_billed_at, max(coalesce(u.ended_at, %(now)s)) filter (where u.id is not null) as last_billed_at,
+                      min(u.began_at) as first_billed_at,
+                      max(coalesce(u.ended_at, %(now)s)) filter (where u.id is not null) as last_billed_at,
                       sum(extract(epoch from coalesce(u.ended_at, %(now)s) - u.began_at))::bigint as used_seconds
                from instances i left join usage_periods u on u.instance_id = i.id
                where i.account_id = %(account_id)s and i.created_at <= %(end)s

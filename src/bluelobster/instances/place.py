@@ -26,8 +26,8 @@ class NoRoom(Exception):
     """No host has all of it."""
 
 
-async def reserve_host(tx: Tx, region: str, size: Size, template: str) -> str:
-    """Take vCPU, memory and disk on the best host of a region, and keep it locked. Raises NoRoom.
+async def reserve_host(tx: Tx, region: str, only: str | None, size: Size, template: str) -> str:
+    """Take vCPU, memory and disk on the best host of a region, or on `only` that one, and lock it. Raises NoRoom.
 
     A machine without GPUs goes where GPUs are not blocked by it; among equals the emptiest host wins.
     """
@@ -37,7 +37,7 @@ async def reserve_host(tx: Tx, region: str, size: Size, template: str) -> str:
                                 disk_gb_used = disk_gb_used + %(disk_gb)s
                where id = (
                  select h.id from hosts h
-                 where h.region = %(region)s and h.status = 'active'
+                 where h.region = %(region)s and h.status = 'active' and coalesce(h.id = %(only)s, true)
                    and h.vcpus - h.vcpus_used >= %(vcpus)s
                    and h.memory_gb - h.memory_gb_used >= %(memory_gb)s
                    and h.disk_gb - h.disk_gb_used >= %(disk_gb)s
@@ -50,7 +50,7 @@ async def reserve_host(tx: Tx, region: str, size: Size, template: str) -> str:
                  and vcpus - vcpus_used >= %(vcpus)s and memory_gb - memory_gb_used >= %(memory_gb)s
                  and disk_gb - disk_gb_used >= %(disk_gb)s
                returning id""",
-            {**vars(size), "region": region, "template": template},
+            {**vars(size), "region": region, "only": only, "template": template},
         )
         if row := await cursor.fetchone():
             host: str = row[0]

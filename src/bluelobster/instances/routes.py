@@ -11,15 +11,16 @@ from bluelobster.db.pool import transaction
 from bluelobster.http.body import JsonBody
 from bluelobster.http.errors import NotFound
 from bluelobster.instances.answers import deletion_answer, reboot_answer
+from bluelobster.instances.custom import CreateVMRequest, launch_custom
 from bluelobster.instances.delete import request_deletion
 from bluelobster.instances.find import Found, find_instance, instance_not_found
-from bluelobster.instances.launch import launch
 from bluelobster.instances.launch_request import LaunchInstanceRequest
 from bluelobster.instances.log import InstanceLogRequest, instance_log
 from bluelobster.instances.power import FORCE_SHUTDOWN, POWER_CYCLE, POWER_ON, SHUTDOWN, change_power, request_reboot
 from bluelobster.instances.rename import rename
+from bluelobster.instances.standard import launch_standard
 from bluelobster.instances.stats import read_stats
-from bluelobster.instances.views import VMInstance, accepted_answer, instance_json, instance_list_json
+from bluelobster.instances.views import VMInstance, custom_answer, instance_json, instance_list_json, standard_answer
 from bluelobster.settings import Defaults
 from bluelobster.tasks.ended import wait_until_ended
 from bluelobster.tasks.spawn import Origin
@@ -77,8 +78,15 @@ async def launch_standard_instance(
     defaults: Annotated[Defaults, Depends(defaults_of)],
 ) -> Any:
     """Reserve a machine of one of the instance types and queue its creation. Billing begins when it is ready."""
-    accepted = await launch(tx, request, origin, defaults, seal, clock.now())
-    return accepted_answer(accepted, clock.now())
+    return standard_answer(await launch_standard(tx, request, origin, defaults, seal, clock.now()), clock.now())
+
+
+@router.post("/launch-custom", summary="Launch an instance of exact size", dependencies=MARKED)
+async def launch_custom_instance(
+    request: CreateVMRequest, origin: From, tx: Transaction, clock: Time, seal: Annotated[Seal, Depends(seal_of)]
+) -> Any:
+    """Reserve a machine of exact size on a named host and queue its creation. For staff."""
+    return custom_answer(await launch_custom(tx, request, origin, seal, clock.now()), clock.now())
 
 
 @router.post("/log", summary="History of instances")

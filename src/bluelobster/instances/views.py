@@ -80,11 +80,20 @@ async def instance_json(tx: Tx, account_id: UUID, instance_id: str) -> str:
     return str(row[0])
 
 
-def accepted_answer(accepted: Accepted, now: datetime) -> dict[str, Any]:
+def standard_answer(accepted: Accepted, now: datetime) -> dict[str, Any]:
     """The answer in both shapes that clients read: under `data`, and the same fields at top level."""
+    fields = {"instance_ids": [str(accepted.instance_id)], **accepted_fields(accepted, now)}
+    return {"data": fields, **fields, "vm_uuid": str(accepted.instance_id)}
+
+
+def custom_answer(accepted: Accepted, now: datetime) -> dict[str, Any]:
+    """The answer to a custom launch."""
+    return {"vm_uuid": str(accepted.instance_id), **accepted_fields(accepted, now)}
+
+
+def accepted_fields(accepted: Accepted, now: datetime) -> dict[str, Any]:
     status_url = f"/api/v1/tasks/{accepted.task_id}"
     fields: dict[str, Any] = {
-        "instance_ids": [str(accepted.instance_id)],
         "task_id": str(accepted.task_id),
         "assigned_ip": accepted.address,
         "status": "PENDING",
@@ -107,4 +116,4 @@ def accepted_answer(accepted: Accepted, now: datetime) -> dict[str, Any]:
             "password": accepted.generated_password,
             "note": "This password is shown only once. Store it securely.",
         }
-    return {"data": fields, **fields, "vm_uuid": str(accepted.instance_id)}
+    return fields

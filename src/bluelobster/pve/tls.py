@@ -8,6 +8,9 @@ import ssl
 class WrongCertificate(ssl.SSLCertVerificationError):
     """The peer's certificate is not the pinned one."""
 
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 def tls_context(fingerprint: str | None) -> ssl.SSLContext:
     """A client's TLS settings: the pinned certificate alone, or the system's authorities with None.

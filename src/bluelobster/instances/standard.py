@@ -1,16 +1,37 @@
-"""What a launch request names, looked up: every wrong choice is answered with the right ones."""
+"""Standard launch: one of the instance types in a region. Every wrong choice is answered with the right ones."""
 
+from datetime import datetime
+
+from bluelobster.access.sealing import Seal
 from bluelobster.catalog.regions import list_regions
 from bluelobster.catalog.templates import Template, list_templates
 from bluelobster.catalog.types import InstanceType, list_types
 from bluelobster.db.pool import Tx
-from bluelobster.http.errors import InvalidRequest
+from bluelobster.http.errors import Conflict, InvalidRequest
+from bluelobster.instances.credentials import broken_login_rules
+from bluelobster.instances.launch import Accepted, launch
 from bluelobster.instances.launch_request import LaunchInstanceRequest
+from bluelobster.instances.names import generated_name
+from bluelobster.instances.place import NoRoom, Size
+from bluelobster.instances.wanted import Wanted
+from bluelobster.network.addresses import NoAddress
 from bluelobster.settings import Defaults
+from bluelobster.tasks.spawn import Origin
 
 
-async def choose(tx: Tx, request: LaunchInstanceRequest, defaults: Defaults) -> tuple[InstanceType, Template]:
-    """The type and template of a launch. Raises InvalidRequest, with what is valid instead."""
+async def launch_standard(
+    tx: Tx, request: LaunchInstanceRequest, origin: Origin, defaults: Defaults, seal: Seal, now: datetime
+) -> Accepted:
+    """Launch a machine of one of the instance types. Raises InvalidRequest and Conflict."""
+    wanted = await choose(tx, request, defaults)
+    try:
+        return await launch(tx, wanted, origin, seal, now)
+    except (NoRoom, NoAddress) as error:
+        raise Conflict("resource_conflict", "Requested resources not available in specified region") from error
+
+
+async def choose(tx: Tx, request: LaunchInstanceRequest, defaults: Defaults) -> Wanted:
+    """What to launch. Raises InvalidRequest, with what is valid instead."""
     if request.iso_url is not None:
         raise InvalidRequest(
             "invalid_request",
@@ -25,7 +46,21 @@ async def choose(tx: Tx, request: LaunchInstanceRequest, defaults: Defaults) -> 
             f"{template.name} needs a disk of {template.min_disk_gb} GB; {kind.name} has {kind.disk_gb} GB",
             details={"instance_type": f"Must have at least {template.min_disk_gb} GB of storage"},
         )
-    return kind, template
+    if broken := broken_login_rules(template, request.username, request.ssh_key, request.password):
+        raise InvalidRequest("invalid_request", "; ".join(f"{k}: {v}" for k, v in broken.items()), details=broken)
+    return Wanted(
+        name=request.name or generated_name(),
+        metadata=request.metadata,
+        region=request.region,
+        host=None,
+        instance_type=kind.name,
+        price_cents_per_hour=kind.price_cents_per_hour,
+        size=Size(kind.vcpus, kind.memory_gb, kind.disk_gb, kind.gpus, kind.gpu_model),
+        template=template,
+        username=request.username,
+        ssh_key=request.ssh_key,
+        password=request.password,
+    )
 
 
 async def _type_in_region(tx: Tx, request: LaunchInstanceRequest) -> InstanceType:

@@ -1,0 +1,24 @@
+"""A machine as a launch asks for it, with every choice made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bluelobster.catalog.templates import Template
+from bluelobster.instances.place import Size
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to launch. Without `host`, any of the region will do; the price is cents an hour."""
+
+    name: str
+    metadata: Mapping[str, str] | None
+    region: str
+    host: str | None
+    instance_type: str
+    price_cents_per_hour: int
+    size: Size
+    template: Template
+    username: str
+    ssh_key: str | None
+    password: str | None
