@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     def key_text(self) -> str:
         """The secret key; ValueError says how to make one when there is none."""
         if self.secret_key is not None:
-            return self.secret_key.get_secret_value()
+            return self.secret_key.get_secret_value().strip()
         if self.secret_key_file is not None:
             return self.secret_key_file.read_text().strip()
         raise ValueError(

@@ -20,9 +20,9 @@ _RULES = {
     "accounts_name_check": _NAME,
     "regions_name_check": _NAME,
     "hosts_id_check": _NAME,
-    "hosts_vcpus_used_check": "its machines have more vCPUs already than the host would then have to promise",
-    "hosts_memory_gb_used_check": "its machines have more memory already than the host would then have to promise",
-    "hosts_disk_gb_used_check": "its machines have more disk already than the host would then have to promise",
+    "hosts_vcpus_fit": "its machines have more vCPUs already than the host would then have to promise",
+    "hosts_memory_fits": "its machines have more memory already than the host would then have to promise",
+    "hosts_disk_fits": "its machines have more disk already than the host would then have to promise",
 }
 
 

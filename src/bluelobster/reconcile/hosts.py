@@ -1,6 +1,7 @@
 """What a host says it runs, against what we say it runs."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +13,7 @@ from bluelobster.catalog.hosts import Host, list_hosts
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.instances.stats import Sample, save_samples
-from bluelobster.pve import VmSummary, errors
+from bluelobster.pve import PveClient, VmSummary, errors
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class OnRecord:
     id: UUID
     vmid: int
     power_status: str
+    updated_at: datetime
 
 
 async def reconcile_hosts(pool: Pool, connections: Connections, clock: Clock) -> None:
@@ -36,40 +38,69 @@ async def reconcile_hosts(pool: Pool, connections: Connections, clock: Clock) ->
         if host.status == "offline":
             continue
         try:
-            client = await connections.to_host(host)
-            machines = {machine.vmid: machine for machine in await client.vms() if machine.node == host.node}
+            await reconcile_host(pool, await connections.to_host(host), host, clock)
         except errors.PveError as error:
             log.warning("host %s: %s: %s", host.id, type(error).__name__, error)
-            continue
-        async with transaction(pool) as tx:
-            await record_readings(tx, host, machines, clock.now())
 
 
-async def record_readings(tx: Tx, host: Host, machines: dict[int, VmSummary], now: datetime) -> None:
-    """Note power states that changed by themselves, and totals for the rates."""
-    await tx.execute("update hosts set seen_at = %s where id = %s", (now, host.id))
-    samples: list[tuple[UUID, Sample]] = []
-    for instance in await idle_instances(tx, host):
-        machine = machines.get(instance.vmid)
-        power = POWER.get(machine.status, "unknown") if machine else "unknown"
-        if machine and power == "running":
-            samples.append((instance.id, Sample.of(machine, now)))
-        if power == instance.power_status:
-            continue
-        if machine is None:
-            log.error("host %s does not list machine %s of instance %s", host.id, instance.vmid, instance.id)
-        await tx.execute(
-            """update instances set power_status = %s, updated_at = %s where id = %s and status = 'rented'
-                 and not exists (select from tasks where instance_id = instances.id and ended_at is null)""",
-            (power, now, instance.id),
-        )
-    await save_samples(tx, samples, now)
+async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock) -> None:
+    """Note power states that changed by themselves, and totals for the rates. Raises PveError."""
+    async with pool.connection() as connection:
+        idle = await idle_instances(connection, host)
+    machines = {machine.vmid: machine for machine in await client.vms() if machine.node == host.node}
+    # The list may be seconds old: what differs in it is asked for once more, one by one.
+    differing = [each for each in idle if listed_power(machines.get(each.vmid)) != each.power_status]
+    changed = [(each, power) for each in differing if (power := await power_now(client, each)) != each.power_status]
+    async with transaction(pool) as tx:
+        now = clock.now()
+        rented = await still_rented(tx, idle)
+        await tx.execute("update hosts set seen_at = %s where id = %s", (now, host.id))
+        for instance, power in changed:
+            await note_power(tx, instance, power, now)
+        samples = [
+            (each.id, Sample.of(machine, now))
+            for each in idle
+            if each.id in rented and (machine := machines.get(each.vmid)) and listed_power(machine) == "running"
+        ]
+        await save_samples(tx, samples, now)
+
+
+async def still_rented(tx: Tx, instances: Sequence[OnRecord]) -> set[UUID]:
+    """Those that nobody has begun to delete, and nobody can until `tx` ends: what is deleted keeps no readings."""
+    cursor = await tx.execute(
+        "select id from instances where id = any(%s) and status = 'rented' for share",
+        ([each.id for each in instances],),
+    )
+    return {row[0] for row in await cursor.fetchall()}
+
+
+def listed_power(machine: VmSummary | None) -> str:
+    return POWER.get(machine.status, "unknown") if machine else "unknown"
+
+
+async def power_now(client: PveClient, instance: OnRecord) -> str:
+    """Whether the machine runs at this moment; `unknown` for one that the host does not have."""
+    try:
+        return (await client.vm_status(instance.vmid)).power
+    except errors.VmNotFound:
+        log.error("the host does not have machine %s of instance %s", instance.vmid, instance.id)
+        return "unknown"
+
+
+async def note_power(tx: Tx, instance: OnRecord, power: str, now: datetime) -> None:
+    """Unless an operation has begun, or ended, since the instance was read."""
+    await tx.execute(
+        """update instances set power_status = %s, updated_at = %s
+           where id = %s and updated_at = %s and status = 'rented'
+             and not exists (select from tasks where instance_id = instances.id and ended_at is null)""",
+        (power, now, instance.id, instance.updated_at),
+    )
 
 
 async def idle_instances(tx: Tx, host: Host) -> list[OnRecord]:
     async with tx.cursor(row_factory=class_row(OnRecord)) as cursor:
         await cursor.execute(
-            """select id, vmid, power_status from instances i where host_id = %s and status = 'rented'
+            """select id, vmid, power_status, updated_at from instances i where host_id = %s and status = 'rented'
                  and not exists (select from tasks t where t.instance_id = i.id and t.ended_at is null)""",
             (host.id,),
         )

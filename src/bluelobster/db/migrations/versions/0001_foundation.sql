@@ -87,12 +87,15 @@ create table hosts (
     vcpus             int not null check (vcpus > 0),
     memory_gb         int not null check (memory_gb > 0),
     disk_gb           int not null check (disk_gb > 0),
-    vcpus_used        int not null default 0 check (vcpus_used between 0 and vcpus),
-    memory_gb_used    int not null default 0 check (memory_gb_used between 0 and memory_gb),
-    disk_gb_used      int not null default 0 check (disk_gb_used between 0 and disk_gb),
+    vcpus_used        int not null default 0,
+    memory_gb_used    int not null default 0,
+    disk_gb_used      int not null default 0,
     seen_at           timestamptz,
     created_at        timestamptz not null,
-    unique (api_url, node)
+    unique (api_url, node),
+    constraint hosts_vcpus_fit check (vcpus_used between 0 and vcpus),
+    constraint hosts_memory_fits check (memory_gb_used between 0 and memory_gb),
+    constraint hosts_disk_fits check (disk_gb_used between 0 and disk_gb)
 );
 create index on hosts (region);
 

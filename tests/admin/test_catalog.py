@@ -1,0 +1,88 @@
+"""Regions, GPU models, types and address pools."""
+
+from admin.place import REGION, add_host
+from admin.shell import Shell
+from pvelocal.running import RunningNode
+
+SMALL = "type add small --description 'CPU Only' --cents 3 --vcpus 2 --memory-gb 8 --disk-gb 50"
+A4000 = "gpu model A4000 --marketing 'RTX A4000' --description 'NVIDIA RTX A4000 (16GB VRAM)'"
+OUTSIDE = "gateway, first and last must be in 192.0.2.0/24, first before last"
+
+
+def test_regions(shell: Shell) -> None:
+    assert shell.does(REGION) == "region us-east-1 saved\n"
+    shell.does(REGION.replace("Wilmington, DE", "Delaware [east]"))
+    assert shell.does("region list").splitlines()[1].split("  ")[:2] == ["us-east-1", "Delaware [east]"]
+    refused = shell.refuses("region add US_EAST --description x --city x --state x --country x")
+    assert refused.startswith("a name has 1 to 63 lower-case letters")
+    assert shell.misreads("region add x") == "Missing option '--description'."
+
+
+def test_types(shell: Shell) -> None:
+    assert shell.does(SMALL) == "type small saved\n"
+    shell.does(A4000)
+    shell.does(SMALL.replace("small", "gpu").replace("50", "100") + " --gpus 1 --gpu-model A4000")
+    _, small, gpu = (line.split() for line in shell.does("type list").splitlines())
+    assert small == ["small", "3", "2", "8", "50", "0"]
+    assert gpu == ["gpu", "3", "2", "8", "100", "1", "A4000"]
+    shell.does(SMALL.replace("--cents 3", "--cents 4"))
+    assert "small  4" in shell.does("type list")
+    assert shell.does("type retire small") == "type small is no longer sold\n"
+    assert "small" not in shell.does("type list")
+    assert shell.refuses("type retire small") == "there is no type small on sale"
+
+
+def test_types_that_cannot_be(shell: Shell) -> None:
+    for options, reason in {
+        "--gpus 1": "--gpus and --gpu-model go together",
+        "--gpu-model A4000": "--gpus and --gpu-model go together",
+        "--gpus 1 --gpu-model H100": "there is no GPU model H100; add it with `bluelobster admin gpu model`",
+        "--cents 99999999999": "a number is too large",
+    }.items():
+        assert shell.refuses(f"{SMALL} {options}") == reason
+    for option, value in {"cents": -1, "vcpus": 0, "memory-gb": 0, "disk-gb": "many", "gpus": -1}.items():
+        assert f"Invalid value for '--{option}'" in shell.misreads(f"{SMALL} --{option} {value}")
+
+
+def test_pools(shell: Shell) -> None:
+    shell.does(REGION)
+    first = shell.does("pool add us-east-1 192.0.2.0/29 --gateway 192.0.2.1 --nameserver 9.9.9.9 --nameserver 1.1.1.1")
+    assert first == "5 addresses of 192.0.2.0/29 saved for us-east-1\n"
+    part = "pool add us-east-1 198.51.100.0/24 --gateway 198.51.100.254 --first 198.51.100.10 --last 198.51.100.19"
+    assert shell.does(part) == "10 addresses of 198.51.100.0/24 saved for us-east-1\n"
+    _, small, large = (line.split() for line in shell.does("pool list").splitlines())
+    assert small == ["us-east-1", "192.0.2.0/29", "192.0.2.1", "5", "0"]
+    assert large == ["us-east-1", "198.51.100.0/24", "198.51.100.254", "10", "0"]
+    shell.does(part.replace("100.19", "100.29"))
+    assert shell.does("pool list").splitlines()[2].split()[3] == "20"
+
+
+def test_pools_that_cannot_be(shell: Shell) -> None:
+    shell.does(REGION)
+    usual = "us-east-1 192.0.2.0/24 --gateway 192.0.2.1"
+    for pool, reason in {
+        "mars 192.0.2.0/24 --gateway 192.0.2.1": "there is no region mars; add it with `bluelobster admin region add`",
+        "us-east-1 192.0.2.7/24 --gateway 192.0.2.1": "192.0.2.7/24 is not a network; did you mean 192.0.2.0/24?",
+        "us-east-1 nope --gateway 192.0.2.1": "Expected 4 octets in 'nope'",
+        "us-east-1 192.0.2.0/24 --gateway nope": "Expected 4 octets in 'nope'",
+        f"{usual} --nameserver 9.9": "Expected 4 octets in '9.9'",
+        "us-east-1 192.0.2.0/24 --gateway 198.51.100.1": OUTSIDE,
+        f"{usual} --first 192.0.2.20 --last 192.0.2.10": OUTSIDE,
+        f"{usual} --last 192.0.3.1": OUTSIDE,
+        f"{usual} --first 192.0.2.1 --last 192.0.2.1": "there is no address to give besides the gateway's",
+        "us-east-1 10.0.0.0/8 --gateway 10.0.0.1": "at most 65536 addresses at once; give --first and --last",
+    }.items():
+        assert shell.refuses(f"pool add {pool}") == reason
+    assert len(shell.does("pool list").splitlines()) == 1
+
+
+def test_gpus_are_mappings_that_the_host_has(shell: Shell, node: RunningNode) -> None:
+    add_host(shell, node)
+    assert shell.refuses("gpu add px1 A4000 a4000-0").startswith("there is no GPU model A4000")
+    assert shell.does(A4000) == "model A4000 saved\n"
+    assert shell.does("gpu add px1 A4000 a4000-0 a4000-1") == "2 A4000 saved on px1\n"
+    _, first, second = (line.split() for line in shell.does("gpu list").splitlines())
+    assert (first, second) == (["px1", "a4000-0", "A4000"], ["px1", "a4000-1", "A4000"])
+    refused = shell.refuses("gpu add px1 A4000 a4000-0 a4000-7")
+    assert refused == "px1 has no resource mapping a4000-7; it has a4000-0, a4000-1"
+    assert shell.refuses("gpu add px2 A4000 a4000-0") == "there is no host px2"
