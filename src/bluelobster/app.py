@@ -13,6 +13,7 @@ from bluelobster.catalog.connections import Connections
 from bluelobster.clock import Clock, SystemClock
 from bluelobster.db.pool import Pool, connect
 from bluelobster.http.handlers import answer_errors
+from bluelobster.http.limits import BodyLimit
 from bluelobster.http.openapi import complete_openapi
 from bluelobster.http.requests import RequestIds
 from bluelobster.instances import routes as instances
@@ -68,6 +69,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
     )
     app.include_router(health.router)
     app.include_router(tasks.router)
@@ -76,6 +79,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(instances.router)
     answer_errors(app)
     complete_openapi(app)
+    app.add_middleware(BodyLimit)
     app.add_middleware(RequestIds)
     return app
 

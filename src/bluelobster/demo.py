@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,7 @@ async def launch_and_log_in(cloud: Cloud) -> None:
     known = {each["name"]: each for each in json.loads(await customer(cloud, "list", "--json", quiet=True))}
     if NAME not in known:
         say("")
-        say(f"$ {PROGRAM} launch --name {NAME} --ssh-key {key}.pub")
+        say(f"$ {PROGRAM} launch --name {NAME} --ssh-key {shlex.quote(f'{key}.pub')}")
         await customer(cloud, "launch", "--name", NAME, "--ssh-key", f"{key}.pub", "--username", "lobster")
     elif known[NAME]["power_status"] != "running":
         say("")

@@ -67,12 +67,14 @@ def greet(cloud: Cloud) -> None:
     program = os.environ.get("BLUELOBSTER_PROGRAM", "bluelobster")
     prefix = "" if cloud.wishes.data == Path("data").absolute() else f"BLUELOBSTER_DATA={cloud.wishes.data} "
     say("")
-    say(f"  API       {cloud.api_url}    (docs at {cloud.api_url}/docs)")
+    say(f"  API       {cloud.api_url}    (described in {cloud.api_url}/openapi.json)")
     say(f"  API key   {cloud.customer_key}")
     say(f"  guests    {cloud.guests}")
     say(f"  data      {cloud.wishes.data}")
     say("")
     say("In another terminal:")
+    if not any(Path("~/.ssh").expanduser().glob("id_*.pub")):
+        say("  ssh-keygen -t ed25519                      # you have no SSH key yet")
     say(f"  {prefix}{program} launch --name hello")
     say(f"  {prefix}{program} list")
     say(f"  curl -H 'X-API-Key: {cloud.customer_key}' {cloud.api_url}/api/v1/instances")

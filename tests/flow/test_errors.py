@@ -1,5 +1,6 @@
 """Every error has one shape, says what is wrong, and repeats nothing that was sent."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -70,3 +71,28 @@ async def test_the_task_list_filters(idle_cloud: TestCloud) -> None:
     assert task["auth_token_partial"] == idle_cloud.key.split("_")[1]
     assert task["client_ip"] == "198.51.100.7"
     assert (await idle_cloud.customer.get("/tasks?status=FAILED")).json()["tasks"] == []
+
+
+async def test_a_body_that_is_too_large_is_not_read(idle_cloud: TestCloud) -> None:
+    body = b'{"name": "' + b"x" * (1 << 20) + b'"}'
+    answer = await idle_cloud.customer.post("/instances/launch-instance", content=body)
+    assert (answer.status_code, answer.json()["error"]) == (413, "request_too_large")
+
+    async def unannounced() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield body
+
+    answer = await idle_cloud.customer.post("/instances/launch-instance", content=unannounced())
+    assert answer.status_code == 400
+    assert {"error", "message"} <= answer.json().keys()
+
+
+async def test_malformed_json_is_the_body_s_fault(idle_cloud: TestCloud) -> None:
+    answer = await idle_cloud.customer.post("/instances/launch-instance", content=b'{"region": ')
+    assert answer.status_code == 422
+    assert [each["field"] for each in answer.json()["errors"]] == ["body"]
+    key = LAUNCH["ssh_key"] + "\rfoo"
+    answer = await idle_cloud.customer.post("/instances/launch-instance", json={**LAUNCH, "ssh_key": key})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "ssh_key"
+    assert answer.json()["errors"][0]["message"].startswith("the key must be one line")

@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import gc
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -60,3 +61,4 @@ async def world(cloud: TestCloud) -> AsyncIterator[World]:
     yield world
     await world.stop_worker()
     await asyncio.gather(*world.asked, return_exceptions=True)
+    gc.collect()

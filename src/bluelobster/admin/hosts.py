@@ -69,6 +69,10 @@ def add_host(
         capacity = await look_at(endpoint, node or name, storage, (vcpu_overcommit, memory_overcommit, disk_overcommit))
         new = NewHost(name, region, endpoint, node or name, storage, bridge, capacity)
         async with transaction(parts.pool) as tx:
+            for other in await list_hosts(tx):
+                same = other.node == new.node and fingerprint is not None and other.fingerprint == endpoint.fingerprint
+                if same and other.id != name:
+                    raise Wrong(f"this node is on record already, as host {other.id}")
             await save_host(tx, new, parts.seal, parts.clock.now())
         click.echo(
             f"host {name} saved: {capacity.vcpus} vCPUs, {capacity.memory_gb} GB memory, {capacity.disk_gb} GB disk "

@@ -8,6 +8,7 @@ import string
 from passlib.hash import sha512_crypt
 
 from bluelobster.catalog.templates import Template
+from bluelobster.instances.names import YAML_WORDS
 
 ROUNDS = 5000
 GENERATED_LENGTH = 16
@@ -39,6 +40,8 @@ def checked_ssh_key(key: str | None) -> str | None:
     """A public key whose inside matches its name; ValueError otherwise, because the guest would refuse it."""
     if key is None:
         return None
+    if not key.isprintable():
+        raise ValueError("the key must be one line of printable characters: were lines pasted with it?")
     name, blob = key.split(" ")[:2]
     try:
         inside = base64.b64decode(blob, validate=True)
@@ -69,6 +72,8 @@ def broken_login_rules(template: Template, username: str, ssh_key: str | None, p
         return broken
     if username != username.lower():
         broken["username"] = "Must be lowercase for a Linux template"
+    elif username in YAML_WORDS:
+        broken["username"] = f"{username} is not a name to cloud-init; choose another one"
     elif username in RESERVED:
         broken["username"] = f"{username} belongs to the system; choose another one, it will have sudo"
     if not ssh_key and not password:

@@ -15,6 +15,9 @@ NOUNS = (
     "harbor", "island", "kelp", "krill", "lagoon", "lobster", "marina", "mast", "oar", "ocean", "orca", "otter",
     "pearl", "pier", "reef", "sail", "seal", "shell", "shore", "shrimp", "squid", "tide", "urchin", "wave",
 )  # fmt: skip
+# What cloud-init's YAML takes for something other than text.
+YAML_WORDS = frozenset(("true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf"))
+YAML_NUMBER = re.compile(r"\d+(e-?\d+)?|0x[0-9a-f]+|0o[0-7]+|0b[01]+|\d{4}-\d{1,2}-\d{1,2}", re.ASCII)
 RENAME = re.compile(r"[A-Za-z0-9_-]{3,64}")
 
 
@@ -24,8 +27,11 @@ def generated_name() -> str:
 
 
 def hostname_of(name: str) -> str:
-    """The guest's host name, which is also Proxmox's name of it: `_` becomes `-`, at most 63 characters."""
-    return name.replace("_", "-")[:63].strip("-") or "instance"
+    """The guest's host name, which is also Proxmox's name of it: `_` becomes `-`, at most 63 characters. A name that
+    reads as a number or as yes or no gets `vm-` in front: Proxmox writes it into YAML without quotes."""
+    host = name.replace("_", "-")[:63].strip("-") or "instance"
+    unlike_text = host.lower() in YAML_WORDS or YAML_NUMBER.fullmatch(host.lower())
+    return f"vm-{host}"[:63].strip("-") if unlike_text else host
 
 
 def checked_name(name: object) -> str:

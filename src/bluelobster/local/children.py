@@ -15,24 +15,32 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class ChildFailed(Exception):
-    """A process ended that should not have."""
+    """A process ended that should not have. `name` says which."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
 
 
 @dataclass
 class Child:
-    """One process, and where it writes its log."""
+    """One process, and where it writes its log, behind what earlier runs wrote."""
 
     name: str
     process: asyncio.subprocess.Process
     log: Path
+    log_begins: int
 
     async def ended(self) -> None:
         """Returns only by raising ChildFailed."""
         status = await self.process.wait()
-        raise ChildFailed(f"{self.name} ended with status {status}; the end of {self.log}:\n{self.last_lines()}")
+        if status < 0:
+            raise ChildFailed(self.name, f"the {self.name} was ended by {signal.Signals(-status).name}")
+        text = f"the {self.name} ended with status {status}; the end of {self.log}:\n{self.last_lines()}"
+        raise ChildFailed(self.name, text)
 
     def last_lines(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()
+        lines = self.log.read_bytes()[self.log_begins :].decode(errors="replace").splitlines()
         return "\n".join(f"  {line}" for line in lines[-LAST_LINES:])
 
     async def stop(self, patience_seconds: float) -> None:
@@ -58,6 +66,7 @@ async def start_child(name: str, command: Sequence[str], environment: Mapping[st
             os._exit(1)
 
     with log.open("ab") as output:
+        log_begins = output.tell()
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -67,4 +76,4 @@ async def start_child(name: str, command: Sequence[str], environment: Mapping[st
             start_new_session=True,
             preexec_fn=tie_to_parent,
         )
-    return Child(name, process, log)
+    return Child(name, process, log, log_begins)

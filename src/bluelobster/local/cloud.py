@@ -58,6 +58,7 @@ class Cloud:
         self.guests = ""
         self._stack = AsyncExitStack()
         self._children: list[Child] = []
+        self._database = EmbeddedPostgres(wishes.data / "postgres")
 
     async def __aenter__(self) -> Self:
         try:
@@ -68,7 +69,9 @@ class Cloud:
                 raise CloudError(
                     f"another `up` is running on {self.wishes.data}; stop it, or choose another --data"
                 ) from error
-            if isinstance(error, (ChildFailed, CannotInstall, BadImage, OSError)):
+            if isinstance(error, OSError):
+                raise CloudError(f"cannot use {error.filename or self.wishes.data}: {error.strerror}") from error
+            if isinstance(error, (ChildFailed, CannotInstall, BadImage)):
                 raise CloudError(str(error)) from error
             raise
         return self
@@ -81,25 +84,30 @@ class Cloud:
         say("stopped")
 
     async def watch(self) -> None:
-        """Until a part ends by itself: CloudError."""
+        """Until a part ends by itself: CloudError, or EmbeddedPostgresError."""
         waiting = [asyncio.create_task(child.ended()) for child in self._children]
+        waiting.append(asyncio.create_task(self._database.wait()))
         try:
             await asyncio.gather(*waiting)
         except ChildFailed as error:
-            raise CloudError(str(error)) from error
+            orphans = error.name == "node" and self.guests == "qemu"
+            found_again = "\nIts machines keep running; the next start finds them." if orphans else ""
+            raise CloudError(f"{error}{found_again}") from error
         finally:
             for each in waiting:
                 each.cancel()
 
     async def _start(self) -> None:
         data = self.wishes.data
+        port = self.wishes.port or free_port()
+        must_be_free(port)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         (data / "logs").mkdir(exist_ok=True)
         self.guests = choose_guests(self.wishes.guests, data)
         say("starting PostgreSQL …")
-        database = await self._stack.enter_async_context(EmbeddedPostgres(data / "postgres"))
-        migrate(database.dsn)
-        settings = self._settings(database.dsn)
+        await self._stack.enter_async_context(self._database)
+        migrate(self._database.dsn)
+        settings = self._settings(self._database.dsn, port)
         say("starting the node …")
         node = await self._start_node()
         async with assembled(settings) as parts:
@@ -112,13 +120,13 @@ class Cloud:
         await self._until_healthy()
         write_private(data / CREDENTIALS, {"api_url": self.api_url, "accounts": accounts})
 
-    def _settings(self, dsn: str) -> Settings:
+    def _settings(self, dsn: str, port: int) -> Settings:
         """The settings of API and worker, with a secret key that is made once; `bluelobster admin` reads them too."""
         data = self.wishes.data
         key_file = data / "secret.key"
         if not key_file.exists():
             write_private(key_file, new_key())
-        settings = Settings(database_url=dsn, secret_key_file=key_file, api_port=self.wishes.port or free_port())
+        settings = Settings(database_url=dsn, secret_key_file=key_file, api_port=port)
         write_private(data / OPERATOR_FILE, {"database_url": dsn, "secret_key_file": str(key_file)})
         self.api_url = f"http://{settings.api_host}:{settings.api_port}"
         return settings
@@ -162,7 +170,7 @@ async def healthy(http: httpx.AsyncClient, api_url: str) -> bool:
         answer = await http.get(f"{api_url}/api/v1/health")
     except httpx.TransportError:
         return False
-    return answer.status_code == HTTPStatus.OK and answer.json()["status"] == "healthy"
+    return answer.status_code == HTTPStatus.OK and b'"status":"healthy"' in answer.content
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -200,7 +208,8 @@ def possible_guests(wish: str) -> str:
         if wish == "qemu":
             raise
         say(f"{error}")
-        say("Until then guests are SIMULATED: they have an address, but nothing answers there.")
+        say("Guests are SIMULATED here: they have an address, but nothing answers there.")
+        say("Once QEMU is installed, start with another --data to get real ones.")
         return "simulated"
     return "qemu"
 
@@ -213,6 +222,16 @@ def write_private(path: Path, content: object) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(text + "\n")
     aside.rename(path)
+
+
+def must_be_free(port: int) -> None:
+    """Raises CloudError when something listens on the API's port already."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise CloudError(f"port {port} cannot be had ({error.strerror}); choose another one with --port") from error
 
 
 def free_port() -> int:

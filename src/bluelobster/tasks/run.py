@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import sql
-from psycopg.errors import DatabaseError
+from psycopg.errors import DatabaseError, RaiseException
 from psycopg.types.json import Jsonb
 
 from bluelobster.db.pool import Pool, Tx
@@ -86,11 +86,14 @@ class Run:
             await tx.execute("select absurd.complete_run(%s, %s)", (QUEUE, self.id))
 
     async def hand_back(self, pool: Pool, reason: str, at: datetime | None) -> None:
-        """Let any worker go on with the task, from `at` on (now, without it)."""
-        async with pool.connection() as connection, fenced():
-            await connection.execute(
-                "select absurd.fail_run(%s, %s, %s, %s)", (QUEUE, self.id, Jsonb({"message": reason}), at)
-            )
+        """Let any worker go on with the task, from `at` on (now, without it); raises LeaseLost."""
+        try:
+            async with pool.connection() as connection, fenced():
+                await connection.execute(
+                    "select absurd.fail_run(%s, %s, %s, %s)", (QUEUE, self.id, Jsonb({"message": reason}), at)
+                )
+        except RaiseException as error:  # it has ended: the engine has no code of its own for that
+            raise LeaseLost from error
 
 
 class fenced:  # noqa: N801 - reads as the statement it is

@@ -43,6 +43,8 @@ def _build(image: Image, target: Path, cache: Path) -> int:
     except (BuildError, ProgramMissing, OSError) as error:
         print(f"{image.name} could not be built: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     size = target.stat().st_size / 1e6
     _progress(f"{image.name}: {target} ({size:.0f} MB) in {time.monotonic() - started:.0f} s")
     return 0
