@@ -88,6 +88,10 @@ async def reserve_gpus(tx: Tx, instance_id: UUID, host_id: str, size: Size) -> N
 
 async def release_everything(tx: Tx, instance_id: UUID, ending: str, now: datetime) -> None:
     """End an instance's record as `deleted` or `failed`, and give back all that it held; at most once."""
+    # The host before the name, as a launch takes them: otherwise the two wait for each other.
+    await tx.execute(
+        "select from hosts where id = (select host_id from instances where id = %s) for no key update", (instance_id,)
+    )
     cursor = await tx.execute(
         """update instances set status = %s, ended_at = %s, updated_at = %s, power_status = 'stopped',
                                 password_hash = null, password_sealed = null

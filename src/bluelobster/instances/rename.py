@@ -14,6 +14,8 @@ from bluelobster.instances.names import checked_name
 
 async def rename(tx: Tx, account_id: UUID, instance_id: str, body: object, now: datetime) -> dict[str, Any]:
     """Give an instance the name in the body. Raises NotFound and InvalidRequest."""
+    # Two instances that take each other's name would wait for each other.
+    await tx.execute("select pg_advisory_xact_lock(hashtextextended('names of ' || %s, 0))", (str(account_id),))
     instance = await find_instance(tx, account_id, instance_id, NotFound("not_found", "Instance not found"), lock=True)
     name = checked_name(body.get("name") if isinstance(body, dict) else None)
     try:
