@@ -1,0 +1,43 @@
+"""Transactions that want the same rows wait for one another; none of them waits in a circle."""
+
+import asyncio
+
+from bluelobster.db.pool import transaction
+from bluelobster.instances.place import Size, release_everything, reserve_host
+from cloud import TestCloud, eventually
+
+
+async def one_waits(cloud: TestCloud) -> None:
+    async def look() -> bool:
+        return bool(await cloud.one("select count(*) from pg_locks where not granted"))
+
+    await eventually(look)
+
+
+async def test_a_launch_under_the_name_of_a_machine_that_ends(cloud: TestCloud) -> None:
+    """The launch holds the host and wants the name; the deletion gives both back."""
+    instance_id = await cloud.launched(name="wanted")
+    pool, now = cloud.parts.pool, cloud.parts.clock.now()
+
+    async def end() -> None:
+        async with transaction(pool) as tx:
+            await release_everything(tx, instance_id, "deleted", now)
+
+    async with transaction(pool) as tx:
+        await reserve_host(tx, "us-east-1", None, Size(1, 1, 1, 0, None), "TINY-LINUX")
+        ending = asyncio.create_task(end())
+        await one_waits(cloud)
+        # What a launch does to the name's index, without a wait: the name is still the other's.
+        cursor = await tx.execute("select name from instances where name = 'wanted' and ended_at is null for update")
+        assert await cursor.fetchone() == ("wanted",)
+    await ending
+
+
+async def test_two_machines_that_want_each_other_s_name(cloud: TestCloud) -> None:
+    a, b = [(await cloud.launch(name=name))["vm_uuid"] for name in ("one", "two")]
+    for _ in range(20):
+        wishes = [(a, "two"), (b, "one")] * 5
+        answers = await asyncio.gather(
+            *(cloud.customer.put(f"/instances/{id}/rename", json={"name": name}) for id, name in wishes)
+        )
+        assert {answer.status_code for answer in answers} == {400}, [answer.text for answer in answers]
