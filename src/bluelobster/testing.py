@@ -52,7 +52,24 @@ def stages(real_guests: bool) -> tuple[Stage, ...]:
         Stage("types", ((_PYTHON, "-m", "mypy"),)),
         Stage("architecture", ((_PYTHON, str(_PROGRAMS / "lint-imports")),)),
         *image,
-        Stage("tests", ((*_COVERAGE, "erase"), (*_COVERAGE, "run", "-m", "pytest", "-n", "2", *selected))),
+        Stage(
+            "tests",
+            (
+                (*_COVERAGE, "erase"),
+                (
+                    *_COVERAGE,
+                    "run",
+                    "-m",
+                    "pytest",
+                    "-n",
+                    "4",
+                    "--dist",
+                    "loadgroup",
+                    "--no-loadscope-reorder",
+                    *selected,
+                ),
+            ),
+        ),
         Stage("coverage", ((*_COVERAGE, "combine", "--quiet"), (*_COVERAGE, "report", "--skip-covered"))),
     )
 

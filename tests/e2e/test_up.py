@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from e2e.local_cloud import eventually, up
+
+pytestmark = pytest.mark.long
 
 
 def children_of(data: Path) -> list[int]:

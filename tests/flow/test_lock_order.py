@@ -1,6 +1,7 @@
 """Transactions that want the same rows wait for one another; none of them waits in a circle."""
 
 import asyncio
+from uuid import UUID
 
 from bluelobster.db.pool import transaction
 from bluelobster.instances.place import Size, release_everything, reserve_host
@@ -9,7 +10,10 @@ from cloud import TestCloud, eventually
 
 async def one_waits(cloud: TestCloud) -> None:
     async def look() -> bool:
-        return bool(await cloud.one("select count(*) from pg_locks where not granted"))
+        waiting = (
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        return bool(await cloud.one(waiting))
 
     await eventually(look)
 
@@ -21,7 +25,7 @@ async def test_a_launch_under_the_name_of_a_machine_that_ends(cloud: TestCloud) 
 
     async def end() -> None:
         async with transaction(pool) as tx:
-            await release_everything(tx, instance_id, "deleted", now)
+            await release_everything(tx, UUID(instance_id), "deleted", now)
 
     async with transaction(pool) as tx:
         await reserve_host(tx, "us-east-1", None, Size(1, 1, 1, 0, None), "TINY-LINUX")
@@ -38,6 +42,6 @@ async def test_two_machines_that_want_each_other_s_name(cloud: TestCloud) -> Non
     for _ in range(20):
         wishes = [(a, "two"), (b, "one")] * 5
         answers = await asyncio.gather(
-            *(cloud.customer.put(f"/instances/{id}/rename", json={"name": name}) for id, name in wishes)
+            *(cloud.customer.put(f"/instances/{instance}/rename", json={"name": name}) for instance, name in wishes)
         )
         assert {answer.status_code for answer in answers} == {400}, [answer.text for answer in answers]

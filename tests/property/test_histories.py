@@ -22,6 +22,8 @@ from property.conftest import PROFILE
 from property.truths import broken, seen_by_others, unlike_the_node
 from property.world import World
 
+pytestmark = pytest.mark.long
+
 
 # A worker that is stopped in the middle of a TLS handshake leaves its socket to the garbage collector.
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")

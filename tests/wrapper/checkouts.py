@@ -56,12 +56,16 @@ class Checkout:
         """Locks the package `tiny` in this version; with a wrong hash when not honest."""
         wheel = self.root / f"tiny-{version}-py3-none-any.whl"
         with zipfile.ZipFile(wheel, "w") as archive:
-            archive.writestr("tiny.py", f"VERSION = {version!r}\ndef main(): print(VERSION)\n")
             about = f"tiny-{version}.dist-info"
-            archive.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
-            archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-            archive.writestr(f"{about}/entry_points.txt", "[console_scripts]\ntiny = tiny:main\n")
-            archive.writestr(f"{about}/RECORD", "")
+            for name, content in (
+                ("tiny.py", f"VERSION = {version!r}\ndef main(): print(VERSION)\n"),
+                (f"{about}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n"),
+                (f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
+                (f"{about}/entry_points.txt", "[console_scripts]\ntiny = tiny:main\n"),
+                (f"{about}/RECORD", ""),
+            ):
+                # Without the time of day: the same version has the same hash whenever it is made.
+                archive.writestr(zipfile.ZipInfo(name), content)
         digest = hashlib.sha256(wheel.read_bytes() if honest else b"something else").hexdigest()
         lock = self.root / "requirements" / f"{purpose}.lock"
         lock.write_text(f"tiny @ {wheel.as_uri()} --hash=sha256:{digest}\n")

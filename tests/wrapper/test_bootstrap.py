@@ -12,6 +12,8 @@ from bluelobster import bootstrap
 from bluelobster.system_packages import CannotInstall
 from wrapper.checkouts import Checkout, clone
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def new(tmp_path: Path) -> Checkout:

@@ -13,6 +13,8 @@ import pytest
 
 from wrapper.checkouts import Checkout, clone
 
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("wrapper")]
+
 
 @pytest.fixture(scope="module")
 def installed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -53,8 +53,9 @@ async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock
     changed = [(each, power) for each in differing if (power := await power_now(client, each)) != each.power_status]
     async with transaction(pool) as tx:
         now = clock.now()
-        rented = await still_rented(tx, idle)
+        # The host before its instances, as everybody takes them.
         await tx.execute("update hosts set seen_at = %s where id = %s", (now, host.id))
+        rented = await still_rented(tx, idle)
         for instance, power in changed:
             await note_power(tx, instance, power, now)
         samples = [

@@ -92,16 +92,13 @@ async def machine(hypervisor: QemuHypervisor, tiny_linux: Path, person: Person, 
     return machine
 
 
-async def test_works_is_measured_grows_and_is_renamed(machine: Machine) -> None:
+async def test_a_guest_s_life(machine: Machine, tmp_path: Path) -> None:
     await has_what_was_ordered(machine)
     await talks_through_its_agent(machine)
     await refuses_a_second_start(machine)
     await grows_while_it_runs(machine)
     await moves_its_counters(machine)
     await comes_back_with_another_name(machine)
-
-
-async def test_obeys_its_switches_and_outlives_its_node(machine: Machine, tmp_path: Path) -> None:
     await pauses_and_goes_on(machine)
     await starts_over_when_reset(machine)
     await is_found_by_a_later_node(machine, tmp_path)
