@@ -156,9 +156,11 @@ CLEAN = {
 
 async def eventually(look: Callable[[], Awaitable[Any]], seconds: float = SECONDS) -> Any:
     """What `look` finds, as soon as it finds something; fails after `seconds`."""
+    pause = 0.01
     async with asyncio.timeout(seconds):
         while not (found := await look()):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.2, 0.1)
         return found
 
 
