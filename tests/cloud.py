@@ -11,8 +11,10 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from bluelobster.access.accounts import Role, create_account
-from bluelobster.access.keys import Scope, create_key
+from bluelobster.access.accounts import Kind, create_account
+from bluelobster.access.keys import create_key
+from bluelobster.access.permissions import Role
+from bluelobster.access.principal import Sight
 from bluelobster.access.sealing import new_key
 from bluelobster.app import Parts, assembled, attach, create_app
 from bluelobster.catalog.gpus import save_gpu
@@ -62,12 +64,12 @@ class TestCloud:
     stranger: httpx.AsyncClient
     key: str
 
-    async def client(self, name: str, role: Role = "customer", scope: Scope = "full") -> httpx.AsyncClient:
+    async def client(self, name: str, kind: Kind = "customer", role: Role = "owner") -> httpx.AsyncClient:
         """An API client of a new account."""
         now = self.parts.clock.now()
         async with transaction(self.parts.pool) as tx:
-            account_id = await create_account(tx, name, role, now)
-            key = await create_key(tx, account_id, "test", scope, now)
+            account_id = await create_account(tx, name, kind, now)
+            key = await create_key(tx, account_id, "test", role, now)
         return api_client(self.app, key)
 
     async def launch(self, **changes: Any) -> dict[str, Any]:
@@ -113,7 +115,7 @@ class TestCloud:
         """Ask for a deletion without waiting for it; the task's id."""
         account_id = await self.one("select account_id from instances where id = %s", instance_id)
         async with transaction(self.parts.pool) as tx:
-            found = await find_instance(tx, account_id, instance_id, NotFound("gone", "gone"), lock=True)
+            found = await find_instance(tx, Sight(account_id, None), instance_id, NotFound("gone", "gone"), lock=True)
             return str(await request_deletion(tx, found, Origin(account_id, None, None), self.parts.clock.now()))
 
     async def one(self, query: str, *parameters: Any) -> Any:

@@ -69,27 +69,27 @@ def test_a_key_opens_the_api_until_it_is_revoked(shell: Shell) -> None:
     key = shell.does("key add acme").strip()
     prefix = key.split("_")[1]
     assert status_with(key) == 200
-    assert shell.does("key list").splitlines()[1].split() == [prefix, "acme", "default", "full", "valid"]
+    assert shell.does("key list").splitlines()[1].split() == [prefix, "acme", "default", "owner", "-", "valid"]
     assert shell.does(f"key revoke {prefix}") == f"key {prefix} revoked\n"
     assert status_with(key) == 401
     assert "revoked" in shell.does("key list")
     assert key.split("_")[2] not in shell.does("key list")
 
 
-def test_a_key_has_a_name_a_scope_and_an_end(shell: Shell) -> None:
+def test_a_key_has_a_name_a_role_and_an_end(shell: Shell) -> None:
     shell.does("account add acme")
-    shell.does("key add acme --name '[laptop]' --scope read --days 30")
+    shell.does("key add acme --name '[laptop]' --role viewer --days 30")
     shown = shell.does("key list").splitlines()[1].split()
-    assert shown[1:6] == ["acme", "[laptop]", "read", "valid", "until"]
+    assert shown[1:7] == ["acme", "[laptop]", "viewer", "-", "valid", "until"]
     assert shell.misreads("key add acme --days 0") == "Invalid value for '--days': 0 is not in the range 1<=x<=3650."
-    assert "is not one of 'read', 'full', 'staff'" in shell.misreads("key add acme --scope root")
+    assert "is not one of 'viewer', 'member', 'admin', 'owner', 'staff'" in shell.misreads("key add acme --role root")
 
 
 def test_only_staff_gets_staff_keys(shell: Shell) -> None:
     shell.does("account add acme")
     shell.does("account add ops --staff")
     everybody_s = "/tasks?all_accounts=true"
-    assert status_with(shell.does("key add ops --scope staff").strip(), everybody_s) == 200
+    assert status_with(shell.does("key add ops --role staff").strip(), everybody_s) == 200
     assert status_with(shell.does("key add acme").strip(), everybody_s) == 403
-    refused = shell.refuses("key add acme --scope staff")
+    refused = shell.refuses("key add acme --role staff")
     assert refused == "acme is a customer: only an account added with --staff has staff keys"

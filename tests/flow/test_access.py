@@ -2,55 +2,17 @@
 
 from datetime import timedelta
 
-import pytest
-
 from bluelobster.access.keys import create_key, list_keys, revoke_key
 from bluelobster.db.pool import transaction
 from cloud import LAUNCH, TestCloud, api_client
-
-OPERATIONS = (
-    ("GET", "/tasks/{id}"),
-    ("GET", "/tasks"),
-    ("GET", "/instances/templates"),
-    ("GET", "/instances"),
-    ("GET", "/instances/available"),
-    ("POST", "/instances/launch-instance"),
-    ("GET", "/instances/{id}"),
-    ("DELETE", "/instances/{id}"),
-    ("POST", "/instances/{id}/reboot"),
-    ("POST", "/instances/{id}/shutdown"),
-    ("POST", "/instances/{id}/force-shutdown"),
-    ("POST", "/instances/{id}/power-on"),
-    ("POST", "/instances/{id}/power-cycle"),
-    ("PUT", "/instances/{id}/rename"),
-    ("GET", "/instances/{id}/stats"),
-)
-
-
-@pytest.mark.parametrize(("method", "path"), OPERATIONS)
-async def test_a_stranger_is_turned_away_before_the_body_is_read(idle_cloud: TestCloud, method: str, path: str) -> None:
-    for key in (None, "", "nonsense", "bl_aaaaaaaa_bbbb", f"{idle_cloud.key}x", idle_cloud.key[:-1]):
-        answer = await api_client(idle_cloud.app, key).request(method, path.format(id="x"), content=b"{not json")
-        assert answer.status_code == 401
-        assert answer.json() == {"error": "unauthorized", "message": "Invalid or missing API key"}
-
-
-@pytest.mark.parametrize(("method", "path"), [each for each in OPERATIONS if each[0] != "GET"])
-async def test_a_read_only_key_changes_nothing(idle_cloud: TestCloud, method: str, path: str) -> None:
-    reader = await idle_cloud.client("reader", scope="read")
-    answer = await reader.request(method, path.format(id="x"), content=b"{not json")
-    required = "Buyer" if path.endswith("launch-instance") else "Write"
-    assert answer.status_code == 403
-    assert answer.json() == {"error": "forbidden", "message": f"{required} permission required"}
-    assert (await reader.get("/instances")).json() == []
 
 
 async def test_expired_and_revoked_keys_open_nothing(idle_cloud: TestCloud) -> None:
     clock, pool = idle_cloud.parts.clock, idle_cloud.parts.pool
     account_id = await idle_cloud.one("select id from accounts where name = 'customer'")
     async with transaction(pool) as tx:
-        expired = await create_key(tx, account_id, "old", "full", clock.now(), clock.now() - timedelta(seconds=1))
-        revoked = await create_key(tx, account_id, "lost", "full", clock.now())
+        expired = await create_key(tx, account_id, "old", "owner", clock.now(), clock.now() - timedelta(seconds=1))
+        revoked = await create_key(tx, account_id, "lost", "owner", clock.now())
         assert await revoke_key(tx, revoked.split("_")[1], clock.now())
         assert not await revoke_key(tx, "no-such", clock.now())
         names = [key.name for key in await list_keys(tx)]

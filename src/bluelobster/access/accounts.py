@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 from bluelobster.db.pool import Tx
 
-Role = Literal["customer", "staff"]
+Kind = Literal["customer", "staff"]
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class Account:
 
     id: UUID
     name: str
-    role: Role
+    role: Kind
     created_at: datetime
     balance_cents: int
 
 
-async def create_account(tx: Tx, name: str, role: Role, now: datetime) -> UUID:
+async def create_account(tx: Tx, name: str, role: Kind, now: datetime) -> UUID:
     """A new account; psycopg's UniqueViolation when the name is taken."""
     account_id = uuid4()
     await tx.execute(

@@ -3,20 +3,42 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Permission = Literal["read", "write", "buy", "staff"]
+Role = Literal["viewer", "member", "admin", "owner", "staff"]
+
+# Each may all that those before it may. `staff` is the operator's own people, in an account of theirs.
+ROLES: tuple[Role, ...] = ("viewer", "member", "admin", "owner", "staff")
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """What an operation asks of a key, and how its lack is said."""
+    """The least role that an operation asks for, and how its lack is said.
 
-    permission: Permission
-    refusal: str = "Write permission required"
+    `account_wide` operations are closed to keys that are scoped to a team.
+    """
+
+    least: Role
+    refusal: str
+    account_wide: bool = False
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        return ROLES[ROLES.index(self.least) :]
+
+    def refuses(self, role: Role, in_team: bool) -> str | None:
+        """Why a key with this role may not; None when it may."""
+        if role not in self.roles:
+            return self.refusal.format(role=role)
+        if self.account_wide and in_team:
+            return "This key is scoped to a team; the operation needs a key of the whole account"
+        return None
 
 
-READ = Requirement("read")
-WRITE = Requirement("write")
-BUY = Requirement("buy", "Buyer permission required")
+READ = Requirement("viewer", "Read permission required")
+OPERATE = Requirement("member", "Write permission required")
+FIREWALL = Requirement("member", "Your team role '{role}' cannot manage firewall. Required: owner, admin, or member")
+ADMIN = Requirement("admin", "Admin permission required: the role owner or admin; this key's role is '{role}'")
+BUY = Requirement("admin", "Buyer permission required")
+ASSIGN = Requirement("admin", ADMIN.refusal, account_wide=True)
 STAFF = Requirement("staff", "Staff permission required")
 
 # By the name of the operation's function, which is also the beginning of its operationId.
@@ -31,18 +53,27 @@ OPERATIONS: dict[str, Requirement] = {
     "get_resources": STAFF,
     "get_instance_log": READ,
     "get_instance": READ,
-    "delete_instance": WRITE,
-    "reboot_instance": WRITE,
-    "shutdown_instance": WRITE,
-    "force_shutdown_instance": WRITE,
-    "power_on_instance": WRITE,
-    "power_cycle_instance": WRITE,
-    "rename_instance": WRITE,
+    "delete_instance": ADMIN,
+    "reboot_instance": OPERATE,
+    "shutdown_instance": OPERATE,
+    "force_shutdown_instance": OPERATE,
+    "power_on_instance": OPERATE,
+    "power_cycle_instance": OPERATE,
+    "rename_instance": OPERATE,
     "get_instance_stats": READ,
-}
-
-GRANTS: dict[str, frozenset[Permission]] = {
-    "read": frozenset({"read"}),
-    "full": frozenset({"read", "write", "buy"}),
-    "staff": frozenset({"read", "write", "buy", "staff"}),
+    "assign_vm_to_team": ASSIGN,
+    "remove_vm_from_team": ASSIGN,
+    "list_team_instances": READ,
+    "list_teams": READ,
+    "get_team": READ,
+    "create_team": ASSIGN,
+    "rename_team": ASSIGN,
+    "delete_team": ASSIGN,
+    "list_team_members": READ,
+    "invite_team_member": ADMIN,
+    "change_team_member": ADMIN,
+    "remove_team_member": ADMIN,
+    "list_team_keys": ADMIN,
+    "create_team_key": ADMIN,
+    "revoke_team_key": ADMIN,
 }

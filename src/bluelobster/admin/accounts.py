@@ -6,7 +6,8 @@ from decimal import Decimal, InvalidOperation
 import click
 
 from bluelobster.access.accounts import create_account, find_account, list_accounts
-from bluelobster.access.keys import Scope, create_key, list_keys, revoke_key
+from bluelobster.access.keys import create_key, list_keys, revoke_key
+from bluelobster.access.permissions import ROLES, Role
 from bluelobster.admin.session import Wrong, found, run, show
 from bluelobster.app import Parts
 from bluelobster.billing.ledger import credit as add_credit
@@ -74,9 +75,11 @@ def key() -> None:
 @key.command("add")
 @click.argument("account_name")
 @click.option("--name", default="default", help="What the key is for")
-@click.option("--scope", type=click.Choice(["read", "full", "staff"]), default="full", show_default=True)
+@click.option(
+    "--role", type=click.Choice(ROLES), default="owner", show_default=True, help="What it may do; viewer reads"
+)
 @click.option("--days", type=click.IntRange(1, 3650), help="Until it expires (default: never)")
-def add_key(account_name: str, name: str, scope: Scope, days: int | None) -> None:
+def add_key(account_name: str, name: str, role: Role, days: int | None) -> None:
     """Make a key and print it: this is the only time it can be seen."""
 
     async def action(parts: Parts) -> None:
@@ -85,10 +88,10 @@ def add_key(account_name: str, name: str, scope: Scope, days: int | None) -> Non
             owner = next((each for each in await list_accounts(tx) if each.name == account_name), None)
             if owner is None:
                 raise Wrong(f"there is no account {account_name}")
-            if scope == "staff" and owner.role != "staff":
+            if role == "staff" and owner.role != "staff":
                 raise Wrong(f"{account_name} is a customer: only an account added with --staff has staff keys")
             expires_at = now + timedelta(days=days) if days else None
-            click.echo(await create_key(tx, owner.id, name, scope, now, expires_at))
+            click.echo(await create_key(tx, owner.id, name, role, now, expires_at))
 
     run(action)
 
@@ -102,8 +105,11 @@ def show_keys() -> None:
             keys = await list_keys(connection)
         now = datetime.now(UTC)
         show(
-            ("prefix", "account", "name", "scope", "state"),
-            [(k.prefix, k.account, k.name, k.scope, state_of(k.revoked_at, k.expires_at, now)) for k in keys],
+            ("prefix", "account", "name", "role", "team", "state"),
+            [
+                (k.prefix, k.account, k.name, k.role, k.team or "-", state_of(k.revoked_at, k.expires_at, now))
+                for k in keys
+            ],
         )
 
     run(action)

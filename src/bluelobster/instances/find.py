@@ -8,6 +8,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from bluelobster.access.principal import Sight
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import ApiError, InvalidRequest, NotFound
 from bluelobster.instances.machine import Machine
@@ -41,14 +42,16 @@ def parsed_id(text: str) -> UUID | None:
         return None
 
 
-async def find_instance(tx: Tx, account_id: UUID, instance_id: str, missing: NotFound, *, lock: bool = False) -> Found:
-    """A live instance of the account; raises `missing`. With `lock`, its row stays as it is until the end of `tx`."""
+async def find_instance(tx: Tx, sight: Sight, instance_id: str, missing: NotFound, *, lock: bool = False) -> Found:
+    """A live instance within the caller's sight; raises `missing`. With `lock`, its row stays as it is until the end
+    of `tx`."""
     async with tx.cursor(row_factory=class_row(Found)) as cursor:
         await cursor.execute(
             """select id, name, host_id, vmid, vcpus, memory_gb, status, power_status from instances
-               where id = %s and account_id = %s and ended_at is null"""
+               where id = %(id)s and account_id = %(account_id)s and ended_at is null
+                 and (%(team_id)s::uuid is null or team_id = %(team_id)s)"""
             + (" for update" if lock else ""),
-            (parsed_id(instance_id), account_id),
+            {"id": parsed_id(instance_id), **vars(sight)},
         )
         found = await cursor.fetchone()
     if found is None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 from pydantic import AwareDatetime, ConfigDict, Field
 
+from bluelobster.access.principal import Sight
 from bluelobster.billing.rounding import cents, half_hours
 from bluelobster.clock import rfc3339
 from bluelobster.db.pool import Tx
@@ -57,7 +58,7 @@ class Past:
     used_seconds: int | None
 
 
-async def instance_log(tx: Tx, account_id: UUID, span: InstanceLogRequest, now: datetime) -> dict[str, Any]:
+async def instance_log(tx: Tx, sight: Sight, span: InstanceLogRequest, now: datetime) -> dict[str, Any]:
     """Instances whose life overlaps the span, newest first, with totals over their whole life. Raises Unprocessable."""
     if span.start_time >= span.end_time:
         raise Unprocessable("invalid_time_range", "start_time must be before end_time")
@@ -73,9 +74,10 @@ async def instance_log(tx: Tx, account_id: UUID, span: InstanceLogRequest, now: 
                       sum(extract(epoch from coalesce(u.ended_at, %(now)s) - u.began_at))::bigint as used_seconds
                from instances i left join usage_periods u on u.instance_id = i.id
                where i.account_id = %(account_id)s and i.created_at <= %(end)s
+                 and (%(team_id)s::uuid is null or i.team_id = %(team_id)s)
                  and (i.ended_at is null or i.ended_at >= %(start)s)
                group by i.id order by i.created_at desc, i.id""",
-            {"account_id": account_id, "start": span.start_time, "end": span.end_time, "now": now},
+            {**vars(sight), "start": span.start_time, "end": span.end_time, "now": now},
         )
         found = await cursor.fetchall()
     return {

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from bluelobster.access.accounts import Role, create_account, find_account
-from bluelobster.access.keys import Scope, create_key
+from bluelobster.access.accounts import Kind, create_account, find_account
+from bluelobster.access.keys import create_key
+from bluelobster.access.permissions import Role
 from bluelobster.access.principal import identify
 from bluelobster.admin.templates import build_image
 from bluelobster.app import Parts
@@ -24,7 +25,7 @@ from bluelobster.pve import PveClient
 from bluelobster.system_packages import SystemPackage
 
 CREDENTIALS = "credentials.json"
-ACCOUNTS: tuple[tuple[str, Role, Scope], ...] = (("demo", "customer", "full"), ("operator", "staff", "staff"))
+ACCOUNTS: tuple[tuple[str, Kind, Role], ...] = (("demo", "customer", "owner"), ("operator", "staff", "staff"))
 DEMO_CREDIT_CENTS = 10_000
 TINY_LINUX_NEEDS: tuple[SystemPackage, ...] = ()
 
@@ -83,16 +84,16 @@ async def provide_accounts(tx: Tx, parts: Parts, data: Path) -> list[dict[str, A
     """A customer with credit and a member of staff. Keys that work are kept; others are made anew."""
     known = known_keys(data / CREDENTIALS)
     accounts = []
-    for name, role, scope in ACCOUNTS:
+    for name, kind, role in ACCOUNTS:
         account_id = await find_account(tx, name)
         if account_id is None:
-            account_id = await create_account(tx, name, role, parts.clock.now())
-            if role == "customer":
+            account_id = await create_account(tx, name, kind, parts.clock.now())
+            if kind == "customer":
                 await credit(tx, account_id, DEMO_CREDIT_CENTS, "demonstration credit", parts.clock.now())
         key = known.get(name)
         if key is None or not await opens(parts, key, account_id):
-            key = await create_key(tx, account_id, "local", scope, parts.clock.now())
-        accounts.append({"name": name, "role": role, "api_key": key})
+            key = await create_key(tx, account_id, "local", role, parts.clock.now())
+        accounts.append({"name": name, "role": kind, "api_key": key})
     return accounts
 
 

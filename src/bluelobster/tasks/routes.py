@@ -18,6 +18,9 @@ router = APIRouter(prefix="/api/v1", tags=["TASKS"], route_class=IdentifiedRoute
 STATUSES = ("PENDING", "PROCESSING", "COMPLETED", "FAILED")
 MOST = 100
 LONGEST_DAYS = 7
+# Within a caller's sight: the account's, or those that are about instances of the team.
+VISIBLE = """account_id = %(account_id)s and (%(team_id)s::uuid is null
+    or exists (select from instances i where i.id = tasks.instance_id and i.team_id = %(team_id)s))"""
 
 
 @router.get("/tasks/{task_id}", summary="Status of a task", dependencies=MARKED)
@@ -30,8 +33,8 @@ async def get_task_status(task_id: str, caller: Caller, tx: Transaction) -> Any:
         raise missing from None
     async with tx.cursor(row_factory=class_row(Task)) as cursor:
         await cursor.execute(
-            f"select {COLUMNS} from tasks where id = %s and (account_id = %s or %s)",
-            (wanted, caller.account_id, caller.is_staff),
+            f"select {COLUMNS} from tasks where id = %(id)s and (({VISIBLE}) or %(everyone)s)",
+            {**vars(caller.sight), "id": wanted, "everyone": caller.is_staff},
         )
         task = await cursor.fetchone()
     if task is None:
@@ -62,9 +65,16 @@ async def list_tasks(
     async with tx.cursor(row_factory=class_row(Task)) as cursor:
         await cursor.execute(
             f"""select {COLUMNS} from tasks
-                where (account_id = %s or %s) and created_at >= %s and (%s::text is null or status = %s)
-                order by created_at desc, id limit %s""",
-            (caller.account_id, everyone, clock.now() - timedelta(days=days), wanted, wanted, limit),
+                where (({VISIBLE}) or %(everyone)s) and created_at >= %(since)s
+                  and (%(status)s::text is null or status = %(status)s)
+                order by created_at desc, id limit %(limit)s""",
+            {
+                **vars(caller.sight),
+                "everyone": everyone,
+                "since": clock.now() - timedelta(days=days),
+                "status": wanted,
+                "limit": limit,
+            },
         )
         tasks = await cursor.fetchall()
     return {"tasks": [row_view(task) for task in tasks], "total": len(tasks), "limit": limit, "days": days}
