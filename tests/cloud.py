@@ -20,11 +20,13 @@ from bluelobster.app import Parts, assembled, attach, create_app
 from bluelobster.catalog.gpus import save_gpu
 from bluelobster.catalog.hosts import Capacity, NewHost, save_host
 from bluelobster.catalog.templates import KNOWN, place_image, save_template
+from bluelobster.console.gateway import running_gateway
 from bluelobster.db.pool import transaction
 from bluelobster.demonstration import seed
 from bluelobster.http.errors import NotFound
 from bluelobster.instances.delete import request_deletion
 from bluelobster.instances.find import find_instance
+from bluelobster.isos.rules import IsoRules
 from bluelobster.pve import Endpoint
 from bluelobster.settings import Settings
 from bluelobster.tasks.spawn import Origin
@@ -45,6 +47,7 @@ LAUNCH: dict[str, Any] = {
 }
 SECONDS = 20.0
 LEASE_SECONDS = 2
+UNLIMITED = {"rate_per_second": 1e6, "rate_burst": 10**6, "stranger_rate_per_second": 1e6, "stranger_rate_burst": 10**6}
 NETWORK = IPv4Network("127.64.0.0/22")
 
 
@@ -174,9 +177,9 @@ def api_client(app: FastAPI, key: str | None) -> httpx.AsyncClient:
 
 @asynccontextmanager
 async def running_cloud(
-    database: str, folder: Path, *, worker: bool = True, idle_seconds: float = 30
+    database: str, folder: Path, *, worker: bool = True, idle_seconds: float = 30, **changes: Any
 ) -> AsyncIterator[TestCloud]:
-    """Everything, started; without `worker` operations stay queued."""
+    """Everything, started; without `worker` operations stay queued. `changes` are settings."""
     settings = Settings(
         database_url=database,
         secret_key=new_key(),
@@ -184,6 +187,9 @@ async def running_cloud(
         poll_seconds=0.1,
         lease_seconds=LEASE_SECONDS,
         transaction_idle_seconds=idle_seconds,
+        console_port=0,
+        isos=IsoRules(allowed_networks="127.0.0.1/32", folder=folder),
+        **{**UNLIMITED, **changes},
     )
     hypervisor = SimulatedHypervisor(folder / "run")
     node_settings = NodeSettings(
@@ -196,6 +202,7 @@ async def running_cloud(
         parts = await stack.enter_async_context(assembled(settings))
         app = create_app(settings)
         attach(app, parts)
+        app.state.console = await stack.enter_async_context(running_gateway(parts, settings))
         await stock(parts, node, folder / "node")
         nobody = api_client(app, None)
         cloud = TestCloud(settings, parts, app, node, hypervisor, nobody, nobody, nobody, "")
@@ -219,7 +226,7 @@ async def stock(parts: Parts, node: RunningNode, data: Path) -> None:
     async with transaction(parts.pool) as tx:
         await seed(tx, NETWORK)
         capacity = Capacity(vcpus=256, memory_gb=1024, disk_gb=20_000)
-        host = NewHost("px1", "us-east-1", endpoint, "px1", "local", "vmbr0", capacity)
+        host = NewHost("px1", "us-east-1", endpoint, "px1", "local", "vmbr0", capacity, iso_storage="local")
         await save_host(tx, host, parts.seal, now)
         for mapping in ("a4000-0", "a4000-1"):
             await save_gpu(tx, "px1", "A4000", mapping)

@@ -7,18 +7,31 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from bluelobster import health
+from bluelobster.access import audit_routes as audit
+from bluelobster.access.admission import Admission
+from bluelobster.access.permissions import may_be_forbidden
 from bluelobster.access.sealing import Seal
 from bluelobster.catalog import routes as catalog
 from bluelobster.catalog.connections import Connections
 from bluelobster.clock import Clock, SystemClock
+from bluelobster.console import routes as console
+from bluelobster.console.gateway import running_gateway
 from bluelobster.db.pool import Pool, connect
+from bluelobster.events import routes as events
+from bluelobster.events.feed import Feed
+from bluelobster.firewall import routes as firewall
 from bluelobster.http.handlers import answer_errors
 from bluelobster.http.limits import BodyLimit
 from bluelobster.http.openapi import complete_openapi
+from bluelobster.http.rate_headers import RateHeaders
+from bluelobster.http.rates import MemoryRates
 from bluelobster.http.requests import RequestIds
+from bluelobster.http.shared_rates import shared_rates
 from bluelobster.instances import routes as instances
+from bluelobster.ips import routes as ips
 from bluelobster.settings import Defaults, Settings
 from bluelobster.tasks import routes as tasks
+from bluelobster.teams import routes as teams
 
 DESCRIPTION = """Launch, power, watch and pay for virtual machines with GPUs.
 
@@ -36,6 +49,8 @@ class Parts:
     seal: Seal
     connections: Connections
     defaults: Defaults
+    settings: Settings
+    admission: Admission
 
 
 @asynccontextmanager
@@ -51,7 +66,10 @@ async def assembled(settings: Settings, clock: Clock | None = None) -> AsyncIter
             )
         )
         connections = await stack.enter_async_context(Connections(pool, seal))
-        yield Parts(pool, clock or SystemClock(), seal, connections, Defaults())
+        url = settings.redis_url
+        rates = await stack.enter_async_context(shared_rates(url.get_secret_value())) if url else MemoryRates()
+        admission = Admission(rates, settings.caller_rate, settings.stranger_rate)
+        yield Parts(pool, clock or SystemClock(), seal, connections, Defaults(), settings, admission)
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -59,8 +77,9 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with assembled(settings, clock) as parts:
+        async with assembled(settings, clock) as parts, running_gateway(parts, settings) as address:
             attach(app, parts)
+            app.state.console = address
             yield
 
     app = FastAPI(
@@ -77,9 +96,18 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(catalog.router)
     app.include_router(catalog.staff_router)
     app.include_router(instances.router)
+    app.include_router(firewall.router)
+    app.include_router(ips.router)
+    app.include_router(console.router)
+    app.include_router(teams.router)
+    app.include_router(teams.listing)
+    app.include_router(teams.instances)
+    app.include_router(events.router)
+    app.include_router(audit.router)
     answer_errors(app)
-    complete_openapi(app)
+    complete_openapi(app, may_be_forbidden)
     app.add_middleware(BodyLimit)
+    app.add_middleware(RateHeaders)
     app.add_middleware(RequestIds)
     return app
 
@@ -91,3 +119,6 @@ def attach(app: FastAPI, parts: Parts) -> None:
     app.state.seal = parts.seal
     app.state.connections = parts.connections
     app.state.defaults = parts.defaults
+    app.state.settings = parts.settings
+    app.state.admission = parts.admission
+    app.state.feed = Feed(parts.settings.database_url, parts.settings.event_streams)

@@ -8,7 +8,7 @@ from bluelobster.catalog.gpus import GpuModel, save_gpu_model
 from bluelobster.catalog.regions import Region, save_region
 from bluelobster.catalog.types import InstanceType, save_type
 from bluelobster.db.pool import Tx
-from bluelobster.network.addresses import save_pool
+from bluelobster.network.pools import save_pool
 
 LOCAL_REGION = "us-east-1"
 LOOPBACK = IPv4Network("127.64.0.0/10")

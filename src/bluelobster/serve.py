@@ -2,12 +2,15 @@
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import click
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from bluelobster.app import assembled, create_app
@@ -34,14 +37,27 @@ def settings_from_environment() -> Settings:
     return settings
 
 
+class Server(uvicorn.Server):
+    """Ends the event streams when it is told to stop: they would not end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.feed.close()
+        await super().shutdown(sockets)
+
+
 @click.command()
 def api() -> None:
     """Run the API against the PostgreSQL that BLUELOBSTER_DATABASE_URL names."""
     settings = settings_from_environment()
     log_to_stderr(settings.log_level)
     migrate(settings.database_url)
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
         host=settings.api_host,
         port=settings.api_port,
         log_config=None,
@@ -51,6 +67,11 @@ def api() -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=25,
     )
+    server = Server(config, app)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(1)
 
 
 @click.command()

@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bluelobster.http.rates import Rate
+
+from bluelobster.isos.rules import IsoRules
 
 
 class Defaults(BaseSettings):
@@ -26,6 +30,10 @@ class Settings(BaseSettings):
     secret_key_file: Path | None = Field(default=None, description="A file that holds the secret key")
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on")
     api_port: int = Field(default=8080, description="Port that the API listens on")
+    console_host: str = Field(default="127.0.0.1", description="Address that the console gateway listens on")
+    console_port: int = Field(default=8081, description="Port that the console gateway listens on; 0 for a free one")
+    console_public_url: str = Field(default="", description="Where browsers find the gateway, as https://host")
+    console_public_vnc: str = Field(default="", description="Where VNC viewers find the gateway, as host:port")
     trusted_proxies: str = Field(default="127.0.0.1", description="Proxies whose X-Forwarded-For is believed, by comma")
     database_connections: int = Field(default=10, ge=2, description="Connections a process may hold")
     transaction_idle_seconds: float = Field(
@@ -35,7 +43,43 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(default=10, ge=2, description="After which a silent worker's operations pass on")
     poll_seconds: float = Field(default=1.0, gt=0, description="How often a worker looks for work unasked")
     reconcile_seconds: float = Field(default=5.0, gt=0, description="How often hosts are asked what they run")
+    idempotency_hours: float = Field(
+        default=24.0, gt=0, description="How long the answer to a request with an Idempotency-Key is kept"
+    )
+    event_days: int = Field(default=30, ge=1, description="Days that events are kept")
+    event_streams: int = Field(
+        default=10, ge=1, description="Event streams that a key may have open at one API process"
+    )
+    event_check_seconds: float = Field(
+        default=60.0, gt=0, description="How often a stream looks whether its key is good"
+    )
+    audit_days: int = Field(default=400, ge=1, description="Days that the audit log is kept")
+    rate_per_second: float = Field(default=20.0, gt=0, description="Requests a second that a key may make for long")
+    rate_burst: int = Field(default=200, ge=1, description="Requests that a key may make at once")
+    stranger_rate_per_second: float = Field(
+        default=2.0, gt=0, description="Requests a second without a good key that an address may make for long"
+    )
+    stranger_rate_burst: int = Field(default=40, ge=1, description="Such requests that an address may make at once")
+    redis_url: SecretStr | None = Field(
+        default=None, description="Redis, as redis://host:6379/0, where several API processes count requests together"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    isos: IsoRules = Field(default_factory=IsoRules, description="Where ISO images may come from")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return url
+
+    @property
+    def caller_rate(self) -> Rate:
+        return Rate(self.rate_per_second, self.rate_burst)
+
+    @property
+    def stranger_rate(self) -> Rate:
+        return Rate(self.stranger_rate_per_second, self.stranger_rate_burst)
 
     def key_text(self) -> str:
         """The secret key; ValueError says how to make one when there is none."""

@@ -21,14 +21,18 @@ _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 @dataclass(frozen=True)
 class SystemPackage:
-    """A Debian package, and a program by which to see that it is there."""
+    """A Debian package, and a program by which to see that it is there; or any file of it, by its whole path."""
 
     name: str
     program: str
 
 
 SSH = (SystemPackage("openssh-client", "ssh"), SystemPackage("openssh-client", "ssh-keygen"))
+BOOTABLE_ISO = (SystemPackage("grub-rescue-pc", "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"),)
 QEMU = (SystemPackage("qemu-system-x86", "qemu-system-x86_64"), SystemPackage("qemu-utils", "qemu-img"))
+
+# The server's program, without the service that its own package starts: it is a server when it is called so.
+REDIS = (SystemPackage("redis-tools", "redis-check-rdb"),)
 
 
 class CannotInstall(Exception):
@@ -42,7 +46,11 @@ class CannotInstall(Exception):
 def missing_packages(packages: Iterable[SystemPackage]) -> tuple[SystemPackage, ...]:
     """Those whose program is not on the PATH, nor in a folder for system programs."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SYSTEM_FOLDERS])
-    return tuple(package for package in packages if shutil.which(package.program, path=path) is None)
+    return tuple(package for package in packages if not _is_there(package.program, path))
+
+
+def _is_there(program: str, path: str) -> bool:
+    return Path(program).is_file() if program.startswith("/") else shutil.which(program, path=path) is not None
 
 
 def ensure_packages(packages: Iterable[SystemPackage], say: Callable[[str], None]) -> None:

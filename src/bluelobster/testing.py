@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from bluelobster.system_packages import QEMU, SSH, CannotInstall, ensure_packages
+from bluelobster.system_packages import BOOTABLE_ISO, QEMU, REDIS, SSH, CannotInstall, ensure_packages
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -101,7 +101,7 @@ def command(pytest_arguments: tuple[str, ...]) -> None:
 
 def _system_packages() -> bool:
     try:
-        ensure_packages((*QEMU, *SSH), lambda line: click.secho(line, err=True))
+        ensure_packages((*QEMU, *SSH, *REDIS, *BOOTABLE_ISO), lambda line: click.secho(line, err=True))
     except CannotInstall as error:
         click.secho(f"Tests with real guests are skipped: {error}", fg="yellow", err=True)
         return False

@@ -1,25 +1,35 @@
 """The worker process: carries operations out, and keeps the records true."""
 
 import asyncio
+from datetime import timedelta
+from typing import Any
 
+from bluelobster.access.audit_log import forget_old_entries
+from bluelobster.access.once import forget_old_answers
 from bluelobster.app import Parts
+from bluelobster.events.housekeeping import forget_old_events, put_events_in_order
 from bluelobster.instances.delete import DELETE
-from bluelobster.instances.launch import CREATE
+from bluelobster.instances.launch import CREATE, CREATE_FROM_ISO
 from bluelobster.instances.power import FORCE_SHUTDOWN, POWER_CYCLE, POWER_ON, REBOOT, SHUTDOWN
+from bluelobster.ips.assign import ASSIGN_IP
+from bluelobster.ips.release import RELEASE_IP
+from bluelobster.isos.fetch import Fetcher
 from bluelobster.reconcile.hosts import reconcile_hosts
 from bluelobster.settings import Settings
 from bluelobster.tasks.engine import Engine
 from bluelobster.tasks.housekeeping import forget_old_tasks
+from bluelobster.tasks.operation import Operation
 from bluelobster.tasks.periodic import Job, keep_doing
 from bluelobster.tasks.worker import Worker
 
-OPERATIONS = {
-    operation.name: operation for operation in (CREATE, DELETE, REBOOT, SHUTDOWN, FORCE_SHUTDOWN, POWER_ON, POWER_CYCLE)
-}
+LIFE = (CREATE, CREATE_FROM_ISO, DELETE)
+POWER = (REBOOT, SHUTDOWN, FORCE_SHUTDOWN, POWER_ON, POWER_CYCLE)
+ADDRESSES = (ASSIGN_IP, RELEASE_IP)
+OPERATIONS: dict[str, Operation[Any]] = {each.name: each for each in (*LIFE, *POWER, *ADDRESSES)}
 
 
 def engine_of(parts: Parts) -> Engine:
-    return Engine(parts.pool, parts.clock, OPERATIONS, parts.connections.to, parts.seal)
+    return Engine(parts.pool, parts.clock, OPERATIONS, parts.connections.to, parts.seal, Fetcher(parts.settings.isos))
 
 
 async def work(parts: Parts, settings: Settings) -> None:
@@ -38,6 +48,14 @@ async def work(parts: Parts, settings: Settings) -> None:
             lambda: reconcile_hosts(parts.pool, parts.connections, parts.clock),
         ),
         Job("forget old tasks", 3600, lambda: forget_old_tasks(parts.pool, parts.clock)),
+        Job(
+            "forget old answers",
+            3600,
+            lambda: forget_old_answers(parts.pool, parts.clock, timedelta(hours=settings.idempotency_hours)),
+        ),
+        Job("forget old audit entries", 3600, lambda: forget_old_entries(parts.pool, parts.clock, settings.audit_days)),
+        Job("put events in order", 60, lambda: put_events_in_order(parts.pool)),
+        Job("forget old events", 3600, lambda: forget_old_events(parts.pool, parts.clock, settings.event_days)),
     )
     async with asyncio.TaskGroup() as group:
         group.create_task(worker.work())

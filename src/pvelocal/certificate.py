@@ -11,12 +11,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+CERTIFICATE = "certificate.pem"
 _VALID = datetime.timedelta(days=3650)
 
 
 def load_certificate(data: Path, node: str) -> tuple[ssl.SSLContext, str]:
     """A server's TLS context and the certificate's SHA-256 fingerprint (`AA:BB:…`), made at the first call."""
-    key_path, certificate_path = data / "key.pem", data / "certificate.pem"
+    key_path, certificate_path = data / "key.pem", data / CERTIFICATE
     if not (key_path.exists() and certificate_path.exists()):
         _make(key_path, certificate_path, node)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

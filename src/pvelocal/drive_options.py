@@ -12,6 +12,9 @@ Log = Callable[[str], None]
 
 _CLOUD_INIT_SIZE = 4 << 20
 
+STATE_SIZES = {"efidisk0": 528 << 10, "tpmstate0": 4 << 20}
+"""What UEFI and a TPM keep their state on, and how big it is, whatever is asked for."""
+
 
 def log_formatting(log: Log, volume: Volume, size: int) -> None:
     """The line about a new image file."""
@@ -69,7 +72,7 @@ async def _make(node: Node, vmid: int, slot: str, parts: dict[str, Value], log: 
     image = parts.pop("import-from", None)
     wanted = parts.pop("format", None)
     if image is None:
-        size = int(float(amount) * (1 << 30))
+        size = STATE_SIZES.get(slot) or int(float(amount) * (1 << 30))
         volume = storage.new_image(vmid, str(wanted or "raw"))
         log_formatting(log, volume, size)
         await node.hypervisor.create_disk(volume.path, size, None)

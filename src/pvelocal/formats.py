@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_address
 
+from pvelocal.firewall_formats import check_addresses, check_icmp_type, check_network, check_ports, check_protocol
 from pvelocal.sizes import parse_size
 
 FormatCheck = Callable[[str], None]
@@ -115,6 +116,7 @@ def _ipv6_config(value: str) -> None:
 
 
 CHECKS: dict[str, FormatCheck] = {
+    "IPorCIDRorAlias": check_network,
     "address-list": _each(_dns_address),
     "disk-size": _disk_size,
     "dns-name": _pattern(_DNS_NAME, "value does not look like a valid DNS name\n"),
@@ -126,6 +128,11 @@ CHECKS: dict[str, FormatCheck] = {
     "pve-bridge-id": _pattern(r"[a-zA-Z0-9_.\-]+", "invalid bridge ID '%s'\n"),
     "pve-configid": _pattern(_CONFIG_ID, "invalid configuration ID '%s'\n"),
     "pve-configid-list": _each(_pattern(_CONFIG_ID, "invalid configuration ID '%s'\n")),
+    "pve-fw-addr-spec": check_addresses,
+    "pve-fw-dport-spec": check_ports,
+    "pve-fw-icmp-type-spec": check_icmp_type,
+    "pve-fw-protocol-spec": check_protocol,
+    "pve-fw-sport-spec": check_ports,
     "pve-node": _pattern(_DNS_LABEL, "value does not look like a valid node name\n"),
     "pve-storage-id": _pattern(r"[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]", "storage ID '%s' contains illegal characters\n"),
     "pve-tag-list": _each(_pattern(_TAG, "invalid characters in tag\n")),

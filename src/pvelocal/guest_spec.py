@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pvelocal.cloudinit import render_meta_data, render_network, render_user_data
+from pvelocal.firewall import Firewall
 from pvelocal.formats import split_list
 from pvelocal.hypervisor import CloudInit, Disk, GuestSpec, Nic
 from pvelocal.sizes import parse_size
@@ -115,6 +116,9 @@ def nics(config: Mapping[str, Value]) -> Iterator[Nic]:
             bridge=str(card.get("bridge", "")),
             address=_text(address.get("ip")),
             gateway=_text(address.get("gw")),
+            model=str(card.get("model", "virtio")),
+            firewall=bool(card.get("firewall", 0)),
+            tag=int(card["tag"]) if "tag" in card else None,
         )
 
 
@@ -140,7 +144,7 @@ def documents(vm: Vm) -> dict[str, str]:
     return {"user": user, "network": network, "meta": render_meta_data(user, network)}
 
 
-def guest_spec(vm: Vm, storages: Storages, gpus: int) -> GuestSpec:
+def guest_spec(vm: Vm, storages: Storages, gpus: int, firewall: Firewall | None = None) -> GuestSpec:
     """What a guest is started from; ApiError for a drive whose volume does not exist."""
     config = vm.config
     found = drives(config)
@@ -153,10 +157,12 @@ def guest_spec(vm: Vm, storages: Storages, gpus: int) -> GuestSpec:
         memory_mb=memory_mb(config),
         disks=tuple(_disks(found, storages, boot_order(config))),
         nics=tuple(nics(config)),
+        firewall=firewall,
         cloud_init=_cloud_init(vm) if has_cloud_init else None,
         gpus=gpus,
         agent=agent_enabled(config),
         bios="ovmf" if config.get("bios") == "ovmf" else "seabios",
+        tpm="tpmstate0" in config,
         os_type=str(config.get("ostype", "other")),
     )
 

@@ -1,9 +1,12 @@
 """What the node asks of whatever runs its guests: QEMU, or a simulation of it."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
+
+from pvelocal.firewall import Firewall
 
 PowerState = Literal["running", "paused", "stopped"]
 
@@ -28,13 +31,17 @@ class Disk:
 
 @dataclass(frozen=True)
 class Nic:
-    """A network card. `address` is what the customer was given: `a.b.c.d/prefix`, or None without one."""
+    """A network card. `address` is what the customer was given: `a.b.c.d/prefix`, or None without one. Its guest's
+    firewall acts on it when `firewall` is set."""
 
     index: int
     mac: str
     bridge: str
     address: str | None = None
     gateway: str | None = None
+    model: str = "virtio"
+    firewall: bool = False
+    tag: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,12 @@ class GuestSpec:
     memory_mb: int
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()
+    firewall: Firewall | None = None
     cloud_init: CloudInit | None = None
     gpus: int = 0
     agent: bool = False
     bios: Literal["seabios", "ovmf"] = "seabios"
+    tpm: bool = False
     os_type: str = "l26"
 
 
@@ -117,11 +126,30 @@ class Hypervisor(Protocol):
     async def reset(self, vmid: int) -> None:
         """Press the reset button."""
 
+    # Changes of a running guest
+
+    async def plug(self, spec: GuestSpec, index: int) -> None:
+        """Put card `index` of `spec` into its running guest; nothing happens when it is there already."""
+
+    async def unplug(self, spec: GuestSpec, index: int) -> None:
+        """Take a card, which `spec` has no longer, out of a running guest; HypervisorError when the guest holds it."""
+
+    async def write_cloud_init(self, spec: GuestSpec) -> None:
+        """Make the cloud-init drive of a running guest anew, in its place."""
+
     async def pause(self, vmid: int) -> None:
         """Stop the guest's processors."""
 
     async def resume(self, vmid: int) -> None:
         """Let them go on."""
+
+    # Firewall
+
+    async def apply_firewall(self, vmid: int, firewall: Firewall | None) -> None:
+        """Let a firewall act on a running guest from now on, or none; a stopped guest gets it with its start."""
+
+    def firewall_limitations(self, firewall: Firewall) -> Sequence[str]:
+        """What of a firewall cannot be enforced here, a sentence each."""
 
     # Looking
 
@@ -133,6 +161,10 @@ class Hypervisor(Protocol):
 
     async def agent(self, vmid: int, command: str) -> object:
         """The guest agent's answer to `guest-…`; AgentUnavailable when there is none."""
+
+    async def open_display(self, vmid: int, password: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the guest's screen, which speaks VNC and asks for this password (8 characters count)
+        for the next 30 s. HypervisorError for a stopped guest."""
 
     async def forget(self, vmid: int) -> None:
         """Remove everything kept about a stopped guest except its disks (sockets, logs, drives made at start)."""

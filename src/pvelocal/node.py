@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pvelocal.access import Credentials, Token
+from pvelocal.consoles import Consoles
 from pvelocal.faults import Faults
+from pvelocal.firewall import Firewall, Firewalls
 from pvelocal.gpus import GpuMapping, Gpus
 from pvelocal.hypervisor import Hypervisor, PowerState
 from pvelocal.machine import Capacity, Machine
@@ -26,7 +28,8 @@ _HALF_MADE = "create"
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """How a node is made. Without `storages` there is one, `local`, in the data directory itself."""
+    """How a node is made. Without `storages` there is one, `local`, in the data directory itself. `firewall` is the
+    datacenter's switch: without it no rule of any VM acts."""
 
     data: Path
     name: str = "px1"
@@ -35,6 +38,7 @@ class NodeSettings:
     capacity: Capacity = field(default_factory=Capacity)
     failed_login_delay: float = 0.0
     durable: bool = False
+    firewall: bool = True
     agent_timeout: float = 3.0
 
 
@@ -52,9 +56,13 @@ class Node:
         self.machine = Machine(settings.capacity, data)
         self.gpus = Gpus(settings.gpus)
         self.fingerprint = ""
+        self.certificate = ""
+        self.consoles = Consoles()
         self.starting: set[int] = set()
         (data / "vms").mkdir(mode=0o700, exist_ok=True)
         self.vms = Vms(self.name, data / "vms", durable=settings.durable)
+        (data / "firewall").mkdir(mode=0o700, exist_ok=True)
+        self.firewalls = Firewalls(data / "firewall", durable=settings.durable)
         self.tasks = Tasks(self.name, data / "tasks.jsonl")
 
     async def open(self) -> None:
@@ -66,8 +74,11 @@ class Node:
             elif "lock" in vm.config:
                 del vm.config["lock"]
                 self.vms.save(vm)
-            if any(name.startswith("hostpci") for name in vm.config) and await self.state(vm) != "stopped":
+            if await self.state(vm) == "stopped":
+                continue
+            if any(name.startswith("hostpci") for name in vm.config):
                 self.gpus.restore(vm.vmid, vm.config)
+            await self.apply_firewall(vm.vmid)
 
     async def close(self, *, keep_guests: bool) -> None:
         """Interrupt the tasks and let go of the guests, or end them."""
@@ -77,6 +88,15 @@ class Node:
     async def state(self, vm: Vm) -> PowerState:
         """Power state of a VM."""
         return await self.hypervisor.state(vm.vmid)
+
+    def acting_firewall(self, vmid: int) -> Firewall | None:
+        """A VM's firewall, if it is enabled for the VM and for the datacenter."""
+        firewall = self.firewalls.get(vmid)
+        return firewall if self.settings.firewall and firewall.enabled else None
+
+    async def apply_firewall(self, vmid: int) -> None:
+        """Let a changed firewall act."""
+        await self.hypervisor.apply_firewall(vmid, self.acting_firewall(vmid))
 
     async def gpu_users(self) -> set[int]:
         """The VMs that hold GPUs and run, or are about to."""
@@ -94,4 +114,5 @@ class Node:
             directory = storage.path / "images" / str(vm.vmid)
             if directory.exists() and not any(directory.iterdir()):
                 directory.rmdir()
+        self.firewalls.remove(vm.vmid)
         self.vms.remove(vm)

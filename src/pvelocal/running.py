@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from pvelocal.access import Token, new_secret, root_token
-from pvelocal.certificate import load_certificate
+from pvelocal.certificate import CERTIFICATE, load_certificate
 from pvelocal.faults import Faults
 from pvelocal.files import write_atomically
 from pvelocal.hypervisor import Hypervisor
@@ -90,6 +90,7 @@ async def running_node(
         context, fingerprint = load_certificate(settings.data, settings.name)
         node = Node(settings, hypervisor, [own, *tokens])
         node.fingerprint = fingerprint
+        node.certificate = (settings.data / CERTIFICATE).read_text(encoding="ascii")
         await node.open()
         server = web.Server(Server(node, control=control), access_log=None, keepalive_timeout=_KEEP_ALIVE_SECONDS)
         runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)

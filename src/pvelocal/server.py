@@ -58,7 +58,7 @@ class Server:
             return _drop(request)
         return response
 
-    async def _guarded(self, answer: Awaitable[web.Response]) -> web.Response:
+    async def _guarded(self, answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:
         try:
             return await answer
         except Unauthorized as error:
@@ -75,7 +75,7 @@ class Server:
             _logger.exception("call failed")
             return _error(ApiError("internal error\n"))
 
-    async def _answer(self, request: web.BaseRequest, path: str, faults: Sequence[Fault]) -> web.Response:
+    async def _answer(self, request: web.BaseRequest, path: str, faults: Sequence[Fault]) -> web.StreamResponse:
         token = self._node.credentials.identify(request.headers.get("Authorization"))
         if request.method in ("GET", "DELETE") and request.can_read_body:
             return web.Response(status=501, reason=f"Unexpected content for method '{request.method}'")
@@ -92,6 +92,8 @@ class Server:
             data = await route.stream(self._node, token, request, parameters, faults)
         elif route.handler is not None:
             data = await route.handler(Call(self._node, token, route.verify(parameters), faults))
+        if isinstance(data, web.StreamResponse):
+            return data
         if isinstance(data, Listing):
             return _respond(200, "OK", {"data": data.data, "total": data.total})
         return _respond(200, "OK", {"data": data})

@@ -6,16 +6,19 @@ What a guest is doing follows from when it was started and from what it was star
 import asyncio
 import json
 import random
+import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_interface
 from pathlib import Path
 from typing import cast
 
 from pvelocal.files import read_json, write_atomically
+from pvelocal.firewall import Firewall
 from pvelocal.hypervisor import AgentUnavailable, Counters, GuestSpec, HypervisorError, PowerState
 from pvelocal.simulated_disks import remove_disk, virtual_size, write_disk
+from pvelocal.simulated_screen import Screen, show
 
 _KERNEL = {"kernel-release": "6.1.0-56-amd64", "kernel-version": "#1 SMP PREEMPT_DYNAMIC Debian", "machine": "x86_64"}
 _POLL = 0.02
@@ -31,6 +34,7 @@ class Behaviour:
     disk_seconds: float = 0.0
     obeys_power_button: bool = True
     agent_answers: bool = True
+    lets_go_of_cards: bool = True
 
 
 @dataclass
@@ -56,14 +60,18 @@ class _Guest:
 
 @dataclass
 class SimulatedHypervisor:
-    """A hypervisor that only remembers. `behaviour` holds for all guests, `special` for single ones by VMID."""
+    """A hypervisor that only remembers. `behaviour` holds for all guests, `special` for single ones by VMID;
+    `firewalls` has what acts on those that run."""
 
     run_dir: Path
     seed: int = 0
     behaviour: Behaviour = field(default_factory=Behaviour)
     special: dict[int, Behaviour] = field(default_factory=dict)
+    firewalls: dict[int, Firewall | None] = field(default_factory=dict)
     _guests: dict[int, _Guest] = field(default_factory=dict, init=False)
     _starts: int = field(default=0, init=False)
+    _screens: dict[int, Screen] = field(default_factory=dict, init=False)
+    _viewers: dict[int, set[asyncio.Task[None]]] = field(default_factory=dict, init=False)
 
     def of(self, vmid: int) -> Behaviour:
         """How one guest behaves."""
@@ -125,10 +133,15 @@ class SimulatedHypervisor:
             seed=random.Random(f"{self.seed}:{spec.vmid}:{self._starts}").getrandbits(32),  # noqa: S311
             pid=100_000 + self._starts,
         )
+        self.firewalls[spec.vmid] = spec.firewall
         self._keep(guest)
 
     async def stop(self, vmid: int) -> None:
         """Pull the plug."""
+        self._screens.pop(vmid, None)
+        for viewer in self._viewers.pop(vmid, ()):
+            viewer.cancel()
+        self.firewalls.pop(vmid, None)
         if self._guests.pop(vmid, None) is not None:
             self._file(vmid).unlink(missing_ok=True)
 
@@ -153,6 +166,24 @@ class SimulatedHypervisor:
         guest.booted_from = time.time()
         self._keep(guest)
 
+    async def plug(self, spec: GuestSpec, index: int) -> None:
+        """Put a card into a running guest, which uses it at once."""
+        del index
+        await self.write_cloud_init(spec)
+
+    async def unplug(self, spec: GuestSpec, index: int) -> None:
+        """Take a card out of a running guest, which lets go of it unless it is told not to."""
+        if not self.of(spec.vmid).lets_go_of_cards:
+            raise HypervisorError(f"error on hot-unplugging device 'net{index}'")
+        await self.write_cloud_init(spec)
+
+    async def write_cloud_init(self, spec: GuestSpec) -> None:
+        """The guest follows its drive at once."""
+        guest = self._running(spec.vmid)
+        guest.macs = [nic.mac for nic in spec.nics]
+        guest.addresses = [nic.address for nic in spec.nics]
+        self._keep(guest)
+
     async def pause(self, vmid: int) -> None:
         """Stop the guest's processors."""
         guest = self._running(vmid)
@@ -167,6 +198,16 @@ class SimulatedHypervisor:
             gone = time.time() - guest.paused_at
             guest.state, guest.started, guest.booted_from = "running", guest.started + gone, guest.booted_from + gone
             self._keep(guest)
+
+    async def apply_firewall(self, vmid: int, firewall: Firewall | None) -> None:
+        """Remember what acts on a running guest."""
+        if vmid in self._guests:
+            self.firewalls[vmid] = firewall
+
+    def firewall_limitations(self, firewall: Firewall) -> Sequence[str]:
+        """Without packets there is nothing that is not enforced."""
+        del firewall
+        return ()
 
     async def state(self, vmid: int) -> PowerState:
         """Power state; an unknown guest is stopped."""
@@ -218,6 +259,21 @@ class SimulatedHypervisor:
             "guest-fstrim": {"paths": []},
         }
         return answers.get(command, {})
+
+    async def open_display(self, vmid: int, password: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the guest's screen."""
+        guest = self._running(vmid)
+        ours, theirs = socket.socketpair()
+        streams = await asyncio.open_unix_connection(sock=theirs)
+        viewers = self._viewers.setdefault(vmid, set())
+        viewer = asyncio.create_task(show(self.screen(vmid), guest.name, password, *streams))
+        viewers.add(viewer)
+        viewer.add_done_callback(viewers.discard)
+        return await asyncio.open_unix_connection(sock=ours)
+
+    def screen(self, vmid: int) -> Screen:
+        """What a guest shows."""
+        return self._screens.setdefault(vmid, Screen())
 
     async def forget(self, vmid: int) -> None:
         """Remove what is kept about a guest."""

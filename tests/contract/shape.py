@@ -5,7 +5,7 @@ from typing import Any
 
 PROSE = frozenset({"description", "summary"})
 # Response fields that we add to what the contract has; all of them optional.
-OUR_FIELDS = {"VMInstance": frozenset({"status", "ssh_port"})}
+OUR_FIELDS = {"FirewallStatus": frozenset({"limitations"}), "VMInstance": frozenset({"status", "ssh_port"})}
 
 
 def shaped(document: dict[str, Any]) -> dict[str, Any]:

@@ -23,15 +23,17 @@ def start_api(
     settings: Settings, point: str, headers: dict[str, str], method: str, path: str, body: Any
 ) -> BaseProcess:
     """An API process that answers one request, and dies at `point` of its first writing transaction."""
-    arguments = (settings.model_dump(), settings.key_text(), point, headers["x-api-key"], method, path, body)
+    arguments = (settings.model_dump(), settings.key_text(), point, headers, method, path, body)
     process = processes.Process(target=answer_one, args=arguments)
     process.start()
     return process
 
 
-def answer_one(values: dict[str, Any], key: str, point: str, api_key: str, method: str, path: str, body: Any) -> None:
+def answer_one(
+    values: dict[str, Any], key: str, point: str, headers: dict[str, str], method: str, path: str, body: Any
+) -> None:
     die_at(point)
-    asyncio.run(_answer(Settings.model_validate({**values, "secret_key": key}), api_key, method, path, body))
+    asyncio.run(_answer(Settings.model_validate({**values, "secret_key": key}), headers, method, path, body))
 
 
 def die_at(point: str) -> None:
@@ -48,8 +50,8 @@ def die_at(point: str) -> None:
         setattr(module, "transaction", deadly)  # noqa: B010 - the modules do not export it
 
 
-async def _answer(settings: Settings, key: str, method: str, path: str, body: Any) -> httpx.Response:
+async def _answer(settings: Settings, headers: dict[str, str], method: str, path: str, body: Any) -> httpx.Response:
     app = create_app(settings)
     async with assembled(settings) as parts:
         attach(app, parts)
-        return await api_client(app, key).request(method, path, json=body)
+        return await api_client(app, None).request(method, path, json=body, headers=headers)

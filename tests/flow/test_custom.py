@@ -82,7 +82,7 @@ async def test_all_broken_rules_are_told_at_once(idle_cloud: TestCloud) -> None:
     [
         ({"template_name": ...}, "template_name"),
         ({"iso_url": "https://example.com/a.iso"}, "iso_url"),
-        ({"template_name": ..., "iso_url": "https://example.com/a.iso"}, "iso_url"),
+        ({"template_name": ..., "iso_url": "ftp://example.com/a.iso"}, "iso_url"),
         ({"ssh_key": ...}, "ssh_key"),
         ({"username": "Root"}, "username"),
         ({"username": "root"}, "username"),

@@ -59,6 +59,8 @@ async def test_a_crash_is_answered_with_a_request_id(idle_cloud: TestCloud) -> N
     assert answer.status_code == 500
     assert answer.json()["error"] == "internal_error"
     assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
+    assert answer.headers["X-Request-Id"].startswith("req_")
+    assert "RateLimit-Remaining" in answer.headers
     assert "elsewhere" not in answer.text
 
 

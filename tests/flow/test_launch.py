@@ -144,11 +144,6 @@ async def test_a_region_full_of_addresses_gives_no_more(idle_cloud: TestCloud) -
     assert full.status_code == 409
 
 
-async def test_an_iso_is_refused_with_a_reason(idle_cloud: TestCloud) -> None:
-    said = await refused(idle_cloud, 400, iso_url="https://example.com/a.iso", template_name=...)
-    assert "iso_url" in said["message"]
-
-
 async def test_a_launch_that_the_hypervisor_refuses_leaves_nothing(cloud: TestCloud) -> None:
     cloud.node.faults.add(Fault("task-fails", "POST", r"/qemu$", times=None, message="no space left"))
     accepted = await cloud.launch(name="unlucky")

@@ -102,7 +102,7 @@ async def test_a_slow_deletion_is_answered_before_clients_lose_patience(
     cloud: TestCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     instance_id = await cloud.launched()
-    monkeypatch.setattr("bluelobster.instances.routes.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("bluelobster.instances.answers.PATIENCE_SECONDS", 0.1)
     cloud.node.faults.add(Fault("delay", "DELETE", seconds=1.0))
     answer = (await cloud.customer.delete(f"/instances/{instance_id}")).json()
     assert answer["status"] == "PENDING"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from bluelobster.instances import routes
+from bluelobster.instances import answers
 from bluelobster.pve import transport
 from bluelobster.pve.tasks import TaskCalls
 from bluelobster.tasks import engine, node
@@ -45,7 +45,7 @@ async def cloud(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(node, "FIRST_LOOK_SECONDS", 0.02)
     monkeypatch.setattr(transport, "_PAUSES", (0.01, 0.02))
     monkeypatch.setattr(TaskCalls.wait, "__kwdefaults__", {"poll": 0.01, "on_poll": None})
-    monkeypatch.setattr(routes, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(answers, "PATIENCE_SECONDS", 0.0)
     async with running_cloud(database, tmp_path, worker=False) as running:
         running.settings.poll_seconds = 0.02
         running.settings.reconcile_seconds = 0.05

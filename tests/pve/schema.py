@@ -3,7 +3,7 @@
 import ipaddress
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -25,6 +25,9 @@ _FORMATS = {
     "mac-addr": r"[0-9a-fA-F][02468aceACE](?::[0-9a-fA-F]{2}){5}",
     "pve-bridge-id": r"[a-zA-Z0-9](?:[a-zA-Z0-9_.\-]*[a-zA-Z0-9])?",
     "pve-configid-list": rf"{_WORD}(?:[,; ]{_WORD})*",
+    "pve-fw-icmp-type-spec": r"[a-z0-9-]+(?:/\d+)?",
+    "pve-fw-protocol-spec": r"tcp|udp|icmp|icmpv6|ipv6-icmp|esp|ah|gre|sctp|\d+",
+    "pve-iface": _WORD,
     "pve-node": _NAME,
     "pve-qm-boot": rf"order={_WORD}(?:;{_WORD})*",
     "pve-qm-hostpci": r".+",
@@ -111,8 +114,11 @@ def _format_problems(value: str, rule: Mapping[str, Any]) -> list[str]:
         return []
     if isinstance(kind, dict):
         return described_problems(value, kind, value_problems)
-    if kind == "address-list":
-        return [f"{part!r} is no address" for part in re.split("[,; ]+", value) if not _is_address(part)]
+    if kind in _ADDRESSES:
+        separator, parse = _ADDRESSES[kind]
+        return [f"{part!r} is no address" for part in re.split(separator, value) if not _is_address(part, parse)]
+    if kind in ("pve-fw-dport-spec", "pve-fw-sport-spec"):
+        return [f"{part!r} is no port" for part in value.split(",") if not _are_ports(part)]
     if kind not in _FORMATS:
         return [f"the format {kind} is not known here"]
     if not re.fullmatch(_FORMATS[kind], value):
@@ -121,9 +127,21 @@ def _format_problems(value: str, rule: Mapping[str, Any]) -> list[str]:
     return outlined_problems(value, outline) if "=" in outline else []
 
 
-def _is_address(value: str) -> bool:
+def _is_address(value: str, parse: Callable[[str], object]) -> bool:
     try:
-        ipaddress.ip_address(value)
+        parse(value)
     except ValueError:
         return False
     return True
+
+
+def _are_ports(value: str) -> bool:
+    numbers = [int(part) if part.isdecimal() else -1 for part in value.split(":")]
+    return len(numbers) <= 2 and all(0 <= number <= 65535 for number in numbers) and numbers == sorted(numbers)
+
+
+_ADDRESSES: dict[str, tuple[str, Callable[[str], object]]] = {
+    "address-list": ("[,; ]+", ipaddress.ip_address),
+    "IPorCIDRorAlias": ("\0", ipaddress.ip_network),
+    "pve-fw-addr-spec": (",", ipaddress.ip_network),
+}

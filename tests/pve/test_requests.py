@@ -36,6 +36,16 @@ MACHINE: dict[str, str | int] = {
     "hostpci0": "mapping=A4000,pcie=1",
     "hostpci1": "mapping=A4000,pcie=1",
 }
+FIREWALL = "/nodes/{node}/qemu/{vmid}/firewall"
+RULE: dict[str, str | int] = {
+    "type": "in",
+    "action": "ACCEPT",
+    "proto": "tcp",
+    "dport": "80,443,8000:9000",
+    "source": "198.51.100.0/24,192.0.2.7",
+    "comment": "web",
+    "enable": 1,
+}
 TASK = Upid.parse(UPID)
 FILE = Path(__file__)
 
@@ -70,8 +80,42 @@ CALLS: dict[str, tuple[str, Callable[[PveClient], Awaitable[object]]]] = {
     "stop": ("POST /nodes/{node}/qemu/{vmid}/status/stop", lambda pve: pve.stop(101)),
     "shutdown": ("POST /nodes/{node}/qemu/{vmid}/status/shutdown", lambda pve: pve.shutdown(101, 90)),
     "reset": ("POST /nodes/{node}/qemu/{vmid}/status/reset", lambda pve: pve.reset(101)),
+    "renew_cloud_init": ("PUT /nodes/{node}/qemu/{vmid}/cloudinit", lambda pve: pve.renew_cloud_init(101)),
+    "agent_interfaces": (
+        "GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces",
+        lambda pve: pve.agent_interfaces(101),
+    ),
     "vm_status": ("GET /nodes/{node}/qemu/{vmid}/status/current", lambda pve: pve.vm_status(101)),
     "agent_ping": ("POST /nodes/{node}/qemu/{vmid}/agent/ping", lambda pve: pve.agent_ping(101)),
+    "datacenter_firewall": ("GET /cluster/firewall/options", lambda pve: pve.datacenter_firewall()),
+    "firewall_options": (f"GET {FIREWALL}/options", lambda pve: pve.firewall_options(101)),
+    "set_firewall_options": (
+        f"PUT {FIREWALL}/options",
+        lambda pve: pve.set_firewall_options(101, {"enable": 1, "ipfilter": 1, "macfilter": 1, "policy_in": "DROP"}),
+    ),
+    "firewall_rules": (f"GET {FIREWALL}/rules", lambda pve: pve.firewall_rules(101)),
+    "add_firewall_rule": (f"POST {FIREWALL}/rules", lambda pve: pve.add_firewall_rule(101, RULE)),
+    "change_firewall_rule": (
+        f"PUT {FIREWALL}/rules/{{pos}}",
+        lambda pve: pve.change_firewall_rule(101, 0, {"moveto": 2, "digest": "a" * 40}),
+    ),
+    "delete_firewall_rule": (
+        f"DELETE {FIREWALL}/rules/{{pos}}",
+        lambda pve: pve.delete_firewall_rule(101, 0, "a" * 40),
+    ),
+    "make_ip_set": (f"POST {FIREWALL}/ipset", lambda pve: pve.make_ip_set(101, "ipfilter-net0")),
+    "ip_sets": (f"GET {FIREWALL}/ipset", lambda pve: pve.ip_sets(101)),
+    "ip_set": (f"GET {FIREWALL}/ipset/{{name}}", lambda pve: pve.ip_set(101, "ipfilter-net0")),
+    "add_to_ip_set": (
+        f"POST {FIREWALL}/ipset/{{name}}",
+        lambda pve: pve.add_to_ip_set(101, "ipfilter-net0", "192.0.2.10"),
+    ),
+    "remove_from_ip_set": (
+        f"DELETE {FIREWALL}/ipset/{{name}}/{{cidr}}",
+        lambda pve: pve.remove_from_ip_set(101, "ipfilter-net0", "192.0.2.10"),
+    ),
+    "delete_ip_set": (f"DELETE {FIREWALL}/ipset/{{name}}", lambda pve: pve.delete_ip_set(101, "ipfilter-net0")),
+    "vncproxy": ("POST /nodes/{node}/qemu/{vmid}/vncproxy", lambda pve: pve.vncproxy(101)),
     "destroy": ("DELETE /nodes/{node}/qemu/{vmid}", lambda pve: pve.destroy(101)),
     "task_status": ("GET /nodes/{node}/tasks/{upid}/status", lambda pve: pve.task_status(TASK)),
     "task_log": ("GET /nodes/{node}/tasks/{upid}/log", lambda pve: pve.task_log(TASK)),
@@ -79,11 +123,13 @@ CALLS: dict[str, tuple[str, Callable[[PveClient], Awaitable[object]]]] = {
 }
 # `wait` sends nothing of its own, and neither does closing.
 SEND_NOTHING = {"wait", "aclose"}
+# Judged where there is a server that speaks it.
+WEBSOCKETS = {"vncwebsocket"}
 
 
 def test_every_method_is_judged() -> None:
     methods = {name for name, _ in inspect.getmembers(PveClient, inspect.iscoroutinefunction) if name[0] != "_"}
-    assert methods == set(CALLS) | SEND_NOTHING
+    assert methods == set(CALLS) | SEND_NOTHING | WEBSOCKETS
 
 
 @pytest.mark.parametrize("method", CALLS)

@@ -13,6 +13,10 @@ BEYOND_THE_SCHEMA = {
     "backup: drive option on restore",
     "cluster: unknown task",
     "cluster: malformed upid",
+    "cloudinit: make it again",
+    "cloudinit: add it again",
+    "firewall: bad action",
+    "firewall: port without protocol",
 }
 
 

@@ -39,6 +39,7 @@ FIREWALL = Requirement("member", "Your team role '{role}' cannot manage firewall
 ADMIN = Requirement("admin", "Admin permission required: the role owner or admin; this key's role is '{role}'")
 BUY = Requirement("admin", "Buyer permission required")
 ASSIGN = Requirement("admin", ADMIN.refusal, account_wide=True)
+AUDIT = Requirement("admin", ADMIN.refusal, account_wide=True)
 STAFF = Requirement("staff", "Staff permission required")
 
 # By the name of the operation's function, which is also the beginning of its operationId.
@@ -61,6 +62,17 @@ OPERATIONS: dict[str, Requirement] = {
     "power_cycle_instance": OPERATE,
     "rename_instance": OPERATE,
     "get_instance_stats": READ,
+    "get_instance_firewall": FIREWALL,
+    "update_instance_firewall": FIREWALL,
+    "add_firewall_rule": FIREWALL,
+    "get_firewall_rule": FIREWALL,
+    "delete_firewall_rule": FIREWALL,
+    "get_console_ticket": OPERATE,
+    "list_instance_ips": READ,
+    "assign_instance_ip": ADMIN,
+    "release_instance_ip": ADMIN,
+    "list_events": READ,
+    "get_audit_log": AUDIT,
     "assign_vm_to_team": ASSIGN,
     "remove_vm_from_team": ASSIGN,
     "list_team_instances": READ,
@@ -77,3 +89,9 @@ OPERATIONS: dict[str, Requirement] = {
     "create_team_key": ADMIN,
     "revoke_team_key": ADMIN,
 }
+
+
+def may_be_forbidden(operation: str) -> bool:
+    """Whether there is a key that may not do it."""
+    requirement = OPERATIONS.get(operation)
+    return requirement is not None and (requirement.least != ROLES[0] or requirement.account_wide)

@@ -11,7 +11,7 @@ from bluelobster.catalog.hosts import find_host
 from bluelobster.catalog.regions import Region, list_regions, save_region
 from bluelobster.catalog.types import InstanceType, list_types, retire_type, save_type
 from bluelobster.db.pool import transaction
-from bluelobster.network.addresses import list_pools, save_pool
+from bluelobster.network.pools import list_pools, save_pool
 
 LARGEST_POOL = 65_536
 

@@ -25,6 +25,17 @@ PRIVILEGES = frozenset(
 )
 
 
+NO_FIREWALL = (
+    "the firewall of the data center is off: no customer's rule would act, and guests could send from each other's "
+    "addresses. Switch it on with `pvesh set /cluster/firewall/options --enable 1`, once the cluster's own rules let "
+    "you in (SSH and port 8006 from your networks)"
+)
+
+
+# What Proxmox asks of somebody who removes an ISO image.
+REMOVAL = "Datastore.Allocate"
+
+
 @click.group()
 def host() -> None:
     """Proxmox VE nodes that machines run on."""
@@ -38,6 +49,7 @@ def host() -> None:
 @click.option("--fingerprint", help="SHA-256 of the certificate, as Proxmox shows it (default: checked by a known CA)")
 @click.option("--node", help="The node's name (default: the host's name)")
 @click.option("--storage", required=True, help="Where disks and images go")
+@click.option("--iso-storage", help="Where ISO images go that machines boot from (default: the storage, if it takes them)")
 @click.option("--bridge", default="vmbr0", show_default=True)
 @click.option("--vcpu-overcommit", type=OVERCOMMIT, default=4.0, show_default=True)
 @click.option("--memory-overcommit", type=OVERCOMMIT, default=1.0, show_default=True)
@@ -50,6 +62,7 @@ def add_host(
     fingerprint: str | None,
     node: str | None,
     storage: str,
+    iso_storage: str | None,
     bridge: str,
     vcpu_overcommit: float,
     memory_overcommit: float,
@@ -67,7 +80,8 @@ def add_host(
 
     async def action(parts: Parts) -> None:
         capacity = await look_at(endpoint, node or name, storage, (vcpu_overcommit, memory_overcommit, disk_overcommit))
-        new = NewHost(name, region, endpoint, node or name, storage, bridge, capacity)
+        isos, without = await place_for_isos(endpoint, node or name, storage, iso_storage)
+        new = NewHost(name, region, endpoint, node or name, storage, bridge, capacity, iso_storage=isos)
         async with transaction(parts.pool) as tx:
             for other in await list_hosts(tx):
                 same = other.node == new.node and fingerprint is not None and other.fingerprint == endpoint.fingerprint
@@ -78,6 +92,8 @@ def add_host(
             f"host {name} saved: {capacity.vcpus} vCPUs, {capacity.memory_gb} GB memory, {capacity.disk_gb} GB disk "
             "to promise"
         )
+        if without:
+            click.echo(f"machines cannot boot from ISO images there: {without}")
 
     run(action)
 
@@ -105,6 +121,8 @@ async def look_at(endpoint: Endpoint, node: str, storage: str, overcommit: tuple
             raise Wrong(f"the node has no storage {storage}; it has {', '.join(stores)}")
         if lacking := sorted({"images", "import"} - stores[storage].content):
             raise Wrong(f"storage {storage} must allow the content {', '.join(lacking)}")
+        if not await client.datacenter_firewall():
+            raise Wrong(NO_FIREWALL)
         status = await client.node_status()
     vcpus, memory, disk = overcommit
     return Capacity(
@@ -112,6 +130,26 @@ async def look_at(endpoint: Endpoint, node: str, storage: str, overcommit: tuple
         memory_gb=int(status.memory_bytes / GIB * memory),
         disk_gb=int(stores[storage].total_bytes / GIB * disk),
     )
+
+
+async def place_for_isos(
+    endpoint: Endpoint, node: str, storage: str, wanted: str | None
+) -> tuple[str | None, str | None]:
+    """The storage for ISO images, or why there is none. Raises Wrong when the one that is wanted will not do."""
+    name = wanted or storage
+    async with PveClient(endpoint, node) as client:
+        stores = {each.name: each for each in await client.storages()}
+        granted = await client.permissions()
+    without = None
+    if name not in stores:
+        without = f"the node has no storage {name}; it has {', '.join(stores)}"
+    elif "iso" not in stores[name].content:
+        without = f"storage {name} does not allow the content iso"
+    elif not any(REMOVAL in granted.get(path, ()) for path in ("/", f"/storage/{name}")):
+        without = f"the token lacks the privilege {REMOVAL} on /storage/{name}, which removing an image takes"
+    if wanted is not None and without is not None:
+        raise Wrong(without)
+    return (None if without else name), without
 
 
 def distrust(endpoint: Endpoint, error: errors.CertificateMismatch) -> str:
@@ -132,7 +170,7 @@ def show_hosts() -> None:
         async with parts.pool.connection() as connection:
             hosts = await list_hosts(connection)
         show(
-            ("name", "region", "status", "vCPUs", "memory GB", "disk GB", "last seen"),
+            ("name", "region", "status", "vCPUs", "memory GB", "disk GB", "firewall", "last seen"),
             [
                 (
                     h.id,
@@ -141,6 +179,7 @@ def show_hosts() -> None:
                     f"{h.vcpus_used}/{h.vcpus}",
                     f"{h.memory_gb_used}/{h.memory_gb}",
                     f"{h.disk_gb_used}/{h.disk_gb}",
+                    {True: "on", False: "OFF", None: "unknown"}[h.firewall],
                     f"{h.seen_at:%Y-%m-%d %H:%M:%S}" if h.seen_at else "never",
                 )
                 for h in hosts

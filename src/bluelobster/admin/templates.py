@@ -21,6 +21,7 @@ from bluelobster.db.pool import transaction
 BUILT = ("DEBIAN-12", "TINY-LINUX")
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 NAME = re.compile(r"[A-Z0-9-]+")
+OSTYPES = ("l26", "win7", "win8", "win10", "win11", "other")
 
 
 @click.group()
@@ -44,6 +45,9 @@ def template() -> None:
 @click.option("--docker/--no-docker", "has_docker", default=None)
 @click.option("--nvidia/--no-nvidia", "has_nvidia_driver", default=None)
 @click.option("--agent/--no-agent", "has_agent", default=None, help="Whether the guest agent is in it")
+@click.option("--ostype", type=click.Choice(OSTYPES), help="Proxmox's word for it (default: l26 or win10)")
+@click.option("--uefi/--bios", "uefi", default=None, help="What the image boots with")
+@click.option("--tpm/--no-tpm", "tpm", default=None, help="Whether it needs a TPM; goes with --uefi")
 def add_template(
     name: str,
     file: Path | None,
@@ -85,6 +89,8 @@ def described(name: str, said: dict[str, object]) -> Template:
     """What a template promises: the catalogue's words, changed by what was said. Raises Wrong."""
     if not NAME.fullmatch(name):
         raise Wrong("the name of a template has capital letters, digits and hyphens only")
+    if said.get("tpm") and not said.get("uefi"):
+        raise Wrong("--tpm goes with --uefi")
     known = KNOWN.get(name)
     if known is not None:
         return dataclasses.replace(known, **said)  # type: ignore[arg-type]
@@ -103,6 +109,9 @@ def described(name: str, said: dict[str, object]) -> Template:
         has_agent=bool(said.get("has_agent", True)),
         min_disk_gb=int(str(said["min_disk_gb"])),
         default_username=str(said["default_username"]),
+        ostype=None if said.get("ostype") is None else str(said["ostype"]),
+        uefi=bool(said.get("uefi", False)),
+        tpm=bool(said.get("tpm", False)),
     )
 
 

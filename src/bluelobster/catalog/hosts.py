@@ -9,8 +9,8 @@ from bluelobster.access.sealing import Seal
 from bluelobster.db.pool import Tx
 from bluelobster.pve import Endpoint
 
-COLUMNS = """id, region, api_url, node, token_sealed, fingerprint, storage, bridge, ssh_port, status,
-             vcpus, memory_gb, disk_gb, vcpus_used, memory_gb_used, disk_gb_used, seen_at"""
+COLUMNS = """id, region, api_url, node, token_sealed, fingerprint, storage, iso_storage, bridge, ssh_port,
+             status, vcpus, memory_gb, disk_gb, vcpus_used, memory_gb_used, disk_gb_used, seen_at, firewall"""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Capacity:
 
 @dataclass(frozen=True)
 class Host:
-    """One node and how to reach it. Its token stays sealed until a connection is made."""
+    """One node and how to reach it. Its token stays sealed until a connection is made. `firewall` tells whether its
+    data center lets firewall rules act; None until it was asked."""
 
     id: str
     region: str
@@ -33,6 +34,7 @@ class Host:
     token_sealed: bytes
     fingerprint: str | None
     storage: str
+    iso_storage: str | None
     bridge: str
     ssh_port: int
     status: str
@@ -43,6 +45,7 @@ class Host:
     memory_gb_used: int
     disk_gb_used: int
     seen_at: datetime | None
+    firewall: bool | None
 
     def endpoint(self, seal: Seal) -> Endpoint:
         token = seal.unseal(self.token_sealed, token_purpose(self.id))
@@ -61,6 +64,7 @@ class NewHost:
     bridge: str
     capacity: Capacity
     ssh_port: int = 22
+    iso_storage: str | None = None
 
 
 def token_purpose(host_id: str) -> str:
@@ -71,13 +75,14 @@ async def save_host(tx: Tx, host: NewHost, seal: Seal, now: datetime) -> None:
     """Add a host, or change how it is reached and what it may promise; what is used on it stays."""
     await tx.execute(
         """insert into hosts (id, region, api_url, node, token_sealed, fingerprint, storage, bridge, ssh_port,
-                              vcpus, memory_gb, disk_gb, created_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                              vcpus, memory_gb, disk_gb, created_at, iso_storage)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
            on conflict (id) do update set
              region = excluded.region, api_url = excluded.api_url, node = excluded.node,
              token_sealed = excluded.token_sealed, fingerprint = excluded.fingerprint,
              storage = excluded.storage, bridge = excluded.bridge, ssh_port = excluded.ssh_port,
-             vcpus = excluded.vcpus, memory_gb = excluded.memory_gb, disk_gb = excluded.disk_gb""",
+             vcpus = excluded.vcpus, memory_gb = excluded.memory_gb, disk_gb = excluded.disk_gb,
+             iso_storage = excluded.iso_storage""",
         (
             host.id,
             host.region,
@@ -92,6 +97,7 @@ async def save_host(tx: Tx, host: NewHost, seal: Seal, now: datetime) -> None:
             host.capacity.memory_gb,
             host.capacity.disk_gb,
             now,
+            host.iso_storage,
         ),
     )
 
@@ -106,6 +112,15 @@ async def list_hosts(tx: Tx) -> list[Host]:
     async with tx.cursor(row_factory=class_row(Host)) as cursor:
         await cursor.execute(f"select {COLUMNS} from hosts order by id")
         return await cursor.fetchall()
+
+
+async def boots_isos(tx: Tx, region: str) -> bool:
+    """Whether a host in the region, with or without room, has a place for ISO images."""
+    cursor = await tx.execute(
+        "select exists (select from hosts where region = %s and iso_storage is not null)", (region,)
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
 
 
 async def set_host_status(tx: Tx, host_id: str, status: str) -> bool:

@@ -12,7 +12,8 @@ OsType = Literal["linux", "windows"]
 
 @dataclass(frozen=True)
 class Template:
-    """What a template promises; what it says, the guest must be."""
+    """What a template promises; what it says, the guest must be. `ostype` is Proxmox's word for the system, where it
+    is not its family's usual one."""
 
     name: str
     display_name: str
@@ -22,6 +23,9 @@ class Template:
     has_agent: bool
     min_disk_gb: int
     default_username: str
+    ostype: str | None = None
+    uefi: bool = False
+    tpm: bool = False
 
 
 # The templates that the contract and we ourselves know by name; an operator provides their images.
@@ -36,7 +40,8 @@ KNOWN: dict[str, Template] = {
     )
 }
 
-COLUMNS = """name, display_name, os_type, has_docker, has_nvidia_driver, has_agent, min_disk_gb, default_username"""
+COLUMNS = """name, display_name, os_type, has_docker, has_nvidia_driver, has_agent, min_disk_gb, default_username,
+             ostype, uefi, tpm"""
 
 
 async def save_template(tx: Tx, template: Template) -> None:
@@ -44,11 +49,12 @@ async def save_template(tx: Tx, template: Template) -> None:
     await tx.execute(
         f"""insert into templates ({COLUMNS})
             values (%(name)s, %(display_name)s, %(os_type)s, %(has_docker)s, %(has_nvidia_driver)s, %(has_agent)s,
-                    %(min_disk_gb)s, %(default_username)s)
+                    %(min_disk_gb)s, %(default_username)s, %(ostype)s, %(uefi)s, %(tpm)s)
             on conflict (name) do update set
               display_name = excluded.display_name, os_type = excluded.os_type, has_docker = excluded.has_docker,
               has_nvidia_driver = excluded.has_nvidia_driver, has_agent = excluded.has_agent,
-              min_disk_gb = excluded.min_disk_gb, default_username = excluded.default_username, hidden = false""",
+              min_disk_gb = excluded.min_disk_gb, default_username = excluded.default_username,
+              ostype = excluded.ostype, uefi = excluded.uefi, tpm = excluded.tpm, hidden = false""",
         vars(template),
     )
 
@@ -91,6 +97,5 @@ async def list_templates(tx: Tx) -> list[Template]:
 
 def template_view(template: Template) -> dict[str, Any]:
     """A template as the API shows it."""
-    view = dict(vars(template))
-    del view["has_agent"]
-    return view
+    inside = {"has_agent", "ostype", "uefi", "tpm"}
+    return {name: value for name, value in vars(template).items() if name not in inside}

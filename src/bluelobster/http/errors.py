@@ -4,7 +4,8 @@ from typing import ClassVar
 
 
 class ApiError(Exception):
-    """An answer other than success. `extra` goes into the body beside the code and the sentence."""
+    """An answer other than success. `extra` goes into the body beside the code and the sentence, `headers` into the
+    answer's headers."""
 
     status: ClassVar[int] = 500
 
@@ -13,6 +14,7 @@ class ApiError(Exception):
         self.code = code
         self.message = message
         self.extra = extra
+        self.headers: dict[str, str] = {}
 
     def body(self) -> dict[str, object]:
         return {"error": self.code, "message": self.message, **self.extra}

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from bluelobster.http.errors import ApiError, Unavailable
+from bluelobster.http.rate_headers import counted_headers
 from bluelobster.http.requests import request_id
 from bluelobster.http.validation import validation_body
 
@@ -35,7 +36,7 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(ApiError)
     async def known(_request: Request, error: ApiError) -> Response:
-        return JsonResponse(error.body(), status_code=error.status)
+        return JsonResponse(error.body(), status_code=error.status, headers=error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def unfit(_request: Request, error: RequestValidationError) -> Response:
@@ -64,4 +65,5 @@ def answer_errors(app: FastAPI) -> None:
             "message": "Something went wrong on our side; quote the request id when you ask about it",
             "request_id": request_id.get(),
         }
-        return JsonResponse(body, status_code=500, headers={"X-Request-Id": request_id.get()})
+        headers = {"X-Request-Id": request_id.get(), **counted_headers(request.scope)}
+        return JsonResponse(body, status_code=500, headers=headers)

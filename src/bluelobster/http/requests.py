@@ -28,10 +28,9 @@ class RequestIds:
                 MutableHeaders(scope=message)["X-Request-Id"] = name
             await send(message)
 
-        try:
-            await self.app(scope, receive, named)
-        finally:
-            request_id.reset(token)
+        await self.app(scope, receive, named)
+        # Not after a crash: it is logged and answered further out, by this name.
+        request_id.reset(token)
 
 
 class RequestIdFilter(logging.Filter):

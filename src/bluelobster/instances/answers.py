@@ -1,10 +1,28 @@
 """Deletion and reboot answer when they are done: what they say then."""
 
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
+from bluelobster.db.pool import Pool
 from bluelobster.http.errors import OperationFailed
-from bluelobster.instances.find import Found
+from bluelobster.http.later import Later
+from bluelobster.instances.find import Found, queued_answer
+from bluelobster.tasks.ended import wait_until_ended
 from bluelobster.tasks.task import Task
+
+PATIENCE_SECONDS = 20.0
+
+
+def when_ended(
+    pool: Pool, instance: Found, task_id: UUID, queued: str, answer: Callable[[Found, Task], dict[str, Any]]
+) -> Later:
+    """The answer to what a task does, when it is done or 20 s have passed."""
+
+    async def wait() -> dict[str, Any]:
+        return answer(instance, await wait_until_ended(pool, task_id, PATIENCE_SECONDS))
+
+    return Later(queued_answer(instance, task_id, "PENDING", queued), wait)
 
 
 def deletion_answer(instance: Found, task: Task) -> dict[str, Any]:

@@ -2,35 +2,91 @@
 
 from bluelobster.instances.machine import Machine
 from bluelobster.instances.names import hostname_of
+from bluelobster.network.addresses import Assigned
 from bluelobster.pve import encode_ssh_keys
 from bluelobster.tasks.operation import GiveUp
 
 
 def vm_options(machine: Machine) -> dict[str, str | int]:
     """The machine in Proxmox's words. GPUs go through resource mappings: a token may not name a device."""
-    if machine.image is None or machine.address is None:
-        raise GiveUp("the host lost the template's image, or the machine its address")
-    address = machine.address
     options: dict[str, str | int] = {
         "name": hostname_of(machine.name),
         "description": machine.mark,
         "tags": "bluelobster",
         "smbios1": f"uuid={machine.id}",
-        "ostype": "win10" if machine.os_type == "windows" else "l26",
+        "ostype": machine.ostype,
         "machine": "q35",
         "cpu": "host",
         "cores": machine.vcpus,
         "memory": machine.memory_gb * 1024,
         "agent": "enabled=1",
         "serial0": "socket",
-        "scsihw": "virtio-scsi-single",
-        "scsi0": f"{machine.storage}:0,import-from={machine.image},discard=on",
-        "boot": "order=scsi0",
-        "net0": f"virtio={address.mac},bridge={machine.bridge},firewall=1",
+        **cards(machine),
+        **firmware(machine),
+        **drives(machine),
         **cloud_init(machine),
     }
     for number, mapping in enumerate(machine.gpus):
         options[f"hostpci{number}"] = f"mapping={mapping},pcie=1"
+    return options
+
+
+def cards(machine: Machine) -> dict[str, str | int]:
+    """A network card for each address. The firewall is on for all: without it a guest could send from any address."""
+    return {f"net{each.nic}": card(machine, each) for each in machine.addresses}
+
+
+def card(machine: Machine, address: Assigned) -> str:
+    """The card of an address: on the host's way out, or on the account's own network inside."""
+    bridge = machine.bridge if address.tag is None else machine.internal_bridge
+    if bridge is None:
+        raise GiveUp("the host lost its internal bridge")
+    tag = "" if address.tag is None else f",tag={address.tag}"
+    return f"{card_model(machine)}={address.mac},bridge={bridge},firewall=1{tag}"
+
+
+def ip_config(address: Assigned) -> str:
+    """An address as the guest configures it. Only the primary one's network is a way out: with two a guest would have
+    to choose."""
+    gateway = f",gw={address.gateway}" if address.is_primary else ""
+    return f"ip={address.address}/{address.prefix}{gateway}"
+
+
+def card_model(machine: Machine) -> str:
+    """An installer knows the cards of real machines; our templates know the one that is made for virtual ones."""
+    return "e1000" if machine.iso_volume else "virtio"
+
+
+def drives(machine: Machine) -> dict[str, str | int]:
+    """A disk made from the template's image; or the ISO image to boot from, and an empty disk that every installer
+    has a driver for."""
+    if machine.iso_volume:
+        return {
+            "sata0": f"{machine.storage}:{machine.disk_gb},discard=on",
+            "ide2": f"{machine.iso_volume},media=cdrom",
+            "boot": "order=ide2;sata0",
+        }
+    if machine.image is None:
+        raise GiveUp("the host lost the template's image")
+    return {
+        "scsihw": "virtio-scsi-single",
+        "scsi0": f"{machine.storage}:0,import-from={machine.image},discard=on",
+        "boot": "order=scsi0",
+    }
+
+
+def firmware(machine: Machine) -> dict[str, str | int]:
+    """UEFI, with the keys of Secure Boot for Windows, and a TPM, where the template needs them. Proxmox gives the
+    disks that they keep their state on the right size, whatever is asked for."""
+    if not machine.uefi:
+        return {}
+    keys = 1 if machine.os_type == "windows" else 0
+    options: dict[str, str | int] = {
+        "bios": "ovmf",
+        "efidisk0": f"{machine.storage}:1,efitype=4m,pre-enrolled-keys={keys}",
+    }
+    if machine.tpm:
+        options["tpmstate0"] = f"{machine.storage}:1,version=v2.0"
     return options
 
 
@@ -40,10 +96,10 @@ def cloud_init(machine: Machine) -> dict[str, str | int]:
         raise GiveUp("the machine lost its address")
     address = machine.address
     options: dict[str, str | int] = {
-        "ide2": f"{machine.storage}:cloudinit",
+        "ide0" if machine.iso_volume else "ide2": f"{machine.storage}:cloudinit",
         "ciupgrade": 0,
         "ciuser": machine.username,
-        "ipconfig0": f"ip={address.address}/{address.prefix},gw={address.gateway}",
+        **{f"ipconfig{each.nic}": ip_config(each) for each in machine.addresses},
     }
     if address.nameservers:
         options["nameserver"] = " ".join(address.nameservers)

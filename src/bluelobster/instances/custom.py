@@ -14,10 +14,12 @@ from bluelobster.db.pool import Tx
 from bluelobster.http.errors import Conflict, InvalidRequest
 from bluelobster.http.text import RequestBody
 from bluelobster.instances.credentials import broken_login_rules
+from bluelobster.instances.iso import broken_iso_rules
 from bluelobster.instances.launch import Accepted, launch
 from bluelobster.instances.launch_request import WITHOUT_SHELL_CHARACTERS, Metadata, SshKey
 from bluelobster.instances.place import NoRoom, Size
 from bluelobster.instances.wanted import Wanted
+from bluelobster.isos.rules import IsoRules
 from bluelobster.network.addresses import NoAddress
 from bluelobster.tasks.spawn import Origin
 
@@ -69,9 +71,11 @@ class CreateVMRequest(RequestBody):
     ssh_key: SshKey = Field(None, description="SSH public key")
 
 
-async def launch_custom(tx: Tx, request: CreateVMRequest, origin: Origin, seal: Seal, now: datetime) -> Accepted:
+async def launch_custom(
+    tx: Tx, request: CreateVMRequest, origin: Origin, isos: IsoRules, seal: Seal, now: datetime
+) -> Accepted:
     """Launch a machine of exact size. Raises InvalidRequest, and Conflict with what the host has left."""
-    wanted = await choose_custom(tx, request)
+    wanted = await choose_custom(tx, request, isos)
     try:
         return await launch(tx, wanted, origin, seal, now)
     except (NoRoom, NoAddress) as error:
@@ -88,18 +92,19 @@ async def launch_custom(tx: Tx, request: CreateVMRequest, origin: Origin, seal: 
         ) from error
 
 
-async def choose_custom(tx: Tx, request: CreateVMRequest) -> Wanted:
+async def choose_custom(tx: Tx, request: CreateVMRequest, isos: IsoRules) -> Wanted:
     """What to launch. Raises InvalidRequest with every broken rule in `details`."""
     host = await find_host(tx, request.host)
     types = {kind.name: kind for kind in await list_types(tx)}
     templates = {template.name: template for template in await list_templates(tx)}
     kind, template = types.get(request.instance_type), templates.get(request.template_name or "")
     broken = broken_sizes(request) | broken_choices(request, host, kind, template)
+    broken |= broken_iso_rules(request.iso_url, request.template_name, isos)
     if template is not None:
         broken |= broken_login_rules(template, request.username, request.ssh_key, request.password)
         if request.disk_size < template.min_disk_gb:
             broken["disk_size"] = f"Must be at least {template.min_disk_gb} for {template.name}"
-    if broken or host is None or kind is None or template is None:
+    if broken or host is None or kind is None:
         raise InvalidRequest("invalid_request", "Invalid resource specifications", details=broken)
     model = (kind.gpu_model or await commonest_gpu(tx, host.id)) if request.gpu_count else None
     return Wanted(
@@ -111,6 +116,7 @@ async def choose_custom(tx: Tx, request: CreateVMRequest) -> Wanted:
         price_cents_per_hour=kind.price_cents_per_hour,
         size=Size(request.cores, request.memory, request.disk_size, request.gpu_count, model),
         template=template,
+        iso_url=request.iso_url,
         username=request.username,
         ssh_key=request.ssh_key,
         password=request.password,
@@ -139,8 +145,8 @@ def broken_choices(
     if kind is None:
         broken["instance_type"] = f"There is no instance type {request.instance_type}"
     if request.iso_url is not None:
-        both = request.template_name is not None
-        broken["iso_url"] = "Give template_name or iso_url, not both" if both else "Not offered here"
+        if host is not None and host.iso_storage is None:
+            broken["iso_url"] = f"Host {host.id} boots no ISO images"
     elif request.template_name is None:
         broken["template_name"] = "Give template_name or iso_url"
     elif template is None:

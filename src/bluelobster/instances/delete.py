@@ -5,6 +5,7 @@ from uuid import UUID
 
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Tx
+from bluelobster.events.record import record_instance
 from bluelobster.instances.find import Found, begin, busy, must_be_rented
 from bluelobster.instances.guest import destroy, stop
 from bluelobster.instances.machine import Machine, host_of, load_machine
@@ -18,11 +19,13 @@ async def request_deletion(tx: Tx, instance: Found, origin: Origin, now: datetim
     must_be_rented(instance)
     task_id = await begin(tx, DELETE, instance, origin, now, busy(), "Deletion queued")
     await tx.execute("update instances set status = 'terminating', updated_at = %s where id = %s", (now, instance.id))
+    await record_instance(tx, "instance.terminating", instance.id, now)
     return task_id
 
 
 async def forget(machine: Machine, tx: Tx, clock: Clock) -> Ended:
     await release_everything(tx, machine.id, "deleted", clock.now())
+    await record_instance(tx, "instance.deleted", machine.id, clock.now())
     return Ended("Instance deleted successfully")
 
 
@@ -32,6 +35,7 @@ async def keep(machine: Machine, tx: Tx, clock: Clock) -> None:
         "update instances set status = 'rented', power_status = 'unknown', updated_at = %s where id = %s",
         (clock.now(), machine.id),
     )
+    await record_instance(tx, "instance.power", machine.id, clock.now())
 
 
 DELETE = Operation[Machine](

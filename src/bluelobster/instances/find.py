@@ -22,6 +22,7 @@ class Found:
 
     id: UUID
     name: str
+    region: str
     host_id: str
     vmid: int
     vcpus: int
@@ -47,7 +48,7 @@ async def find_instance(tx: Tx, sight: Sight, instance_id: str, missing: NotFoun
     of `tx`."""
     async with tx.cursor(row_factory=class_row(Found)) as cursor:
         await cursor.execute(
-            """select id, name, host_id, vmid, vcpus, memory_gb, status, power_status from instances
+            """select id, name, region, host_id, vmid, vcpus, memory_gb, status, power_status from instances
                where id = %(id)s and account_id = %(account_id)s and ended_at is null
                  and (%(team_id)s::uuid is null or team_id = %(team_id)s)"""
             + (" for update" if lock else ""),

@@ -1,5 +1,6 @@
 """Steps that several operations share: a machine is started, stopped, waited for and destroyed the same way."""
 
+from bluelobster.instances.iso import remove_iso
 from bluelobster.instances.machine import Machine
 from bluelobster.instances.names import hostname_of
 from bluelobster.pve import errors
@@ -26,13 +27,14 @@ async def stop(machine: Machine, node: Node) -> None:
 
 
 async def destroy(machine: Machine, node: Node) -> None:
-    """Remove the machine with its disks. A job of the hypervisor that still builds it is waited for first."""
+    """Remove the machine with its disks, and the image that it was booted from. A job of the hypervisor that still
+    builds it is waited for first."""
     if await being_created(machine, node):
         raise TryAgain("the hypervisor is still creating the machine")
-    if await machine.config(node.pve) is None:
-        return
-    await stop(machine, node)
-    await node.finish("destroy", lambda: node.pve.destroy(machine.vmid))
+    if await machine.config(node.pve) is not None:
+        await stop(machine, node)
+        await node.finish("destroy", lambda: node.pve.destroy(machine.vmid))
+    await remove_iso(machine, node)
 
 
 async def being_created(machine: Machine, node: Node) -> bool:

@@ -9,20 +9,24 @@ from uuid import UUID, uuid4
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
+from bluelobster.access.audit import concerning
 from bluelobster.access.sealing import Seal
 from bluelobster.billing.usage import begin_usage
 from bluelobster.catalog.templates import Template
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Tx
+from bluelobster.events.record import record_instance
 from bluelobster.http.errors import InvalidRequest
 from bluelobster.instances.blueprint import vm_options
 from bluelobster.instances.credentials import crypt_hash, generated_password
 from bluelobster.instances.find import order
 from bluelobster.instances.guest import destroy, start, wait_for_first_boot
+from bluelobster.instances.iso import fetch_iso, forget_address, keep_address, remove_iso
 from bluelobster.instances.machine import Machine, host_of, load_machine
 from bluelobster.instances.place import release_everything, reserve_gpus, reserve_host
+from bluelobster.instances.protection import protect
 from bluelobster.instances.wanted import Wanted
-from bluelobster.network.addresses import assign_primary
+from bluelobster.network.addresses import assign_internal, assign_primary
 from bluelobster.tasks.node import Node
 from bluelobster.tasks.operation import Ended, GiveUp, Operation, Step
 from bluelobster.tasks.spawn import Origin, spawn
@@ -43,19 +47,31 @@ async def launch(tx: Tx, wanted: Wanted, origin: Origin, seal: Seal, now: dateti
     """Reserve everything that the machine needs and queue its creation. Raises NoRoom, NoAddress, and InvalidRequest
     for a name that is taken. A Windows machine that is asked for without a password gets one."""
     instance_id = uuid4()
-    generated = generated_password() if wanted.template.os_type == "windows" and not wanted.password else None
-    host_id = await reserve_host(tx, wanted.region, wanted.host, wanted.size, wanted.template.name)
+    generated = generated_password() if is_windows(wanted.template) and not wanted.password else None
+    host_id = await reserve_host(tx, wanted.region, wanted.host, wanted.size, wanted.template_name)
     secrets = sealed_or_hashed(wanted.template, wanted.password or generated, instance_id, seal)
     await _insert(tx, instance_id, host_id, wanted, secrets, origin, now)
+    if wanted.iso_url is not None:
+        await keep_address(tx, instance_id, wanted.iso_url, seal)
     await reserve_gpus(tx, instance_id, host_id, wanted.size)
     address = await assign_primary(tx, instance_id, wanted.region, now)
-    task_id = await spawn(tx, order(CREATE, instance_id, host_id, origin, now, "Queued"))
+    await assign_internal(tx, instance_id, origin.account_id, wanted.region, host_id, now)
+    operation = CREATE if wanted.template else CREATE_FROM_ISO
+    task_id = await spawn(tx, order(operation, instance_id, host_id, origin, now, "Queued"))
+    await record_instance(tx, "instance.created", instance_id, now)
+    concerning(instance_id)
     return Accepted(instance_id, task_id, address, wanted.username, generated)
 
 
-def sealed_or_hashed(template: Template, password: str | None, instance_id: UUID, seal: Seal) -> dict[str, Any]:
-    """How a password rests: as a crypt hash for Linux, sealed for Windows, which needs it in clear once."""
-    linux = template.os_type == "linux"
+def is_windows(template: Template | None) -> bool:
+    return template is not None and template.os_type == "windows"
+
+
+def sealed_or_hashed(
+    template: Template | None, password: str | None, instance_id: UUID, seal: Seal
+) -> dict[str, Any]:
+    """How a password rests: as a crypt hash, sealed only for a Windows template, which needs it in clear once."""
+    linux = not is_windows(template)
     return {
         "password_hash": crypt_hash(password) if password and linux else None,
         "password_sealed": seal.seal(password, password_purpose(instance_id)) if password and not linux else None,
@@ -74,12 +90,13 @@ async def _insert(
     row = {
         "id": instance_id,
         "account_id": origin.account_id,
+        "team_id": origin.team_id,
         "name": wanted.name,
         "metadata": None if wanted.metadata is None else Jsonb(wanted.metadata),
         "region": wanted.region,
         "host_id": host_id,
         "instance_type": wanted.instance_type,
-        "template": wanted.template.name,
+        "template": wanted.template_name,
         "vcpus": wanted.size.vcpus,
         "memory_gb": wanted.size.memory_gb,
         "disk_gb": wanted.size.disk_gb,
@@ -95,14 +112,14 @@ async def _insert(
         async with tx.transaction():
             await tx.execute(
                 """insert into instances
-                     (id, account_id, name, metadata, region, host_id, instance_type, template, vcpus, memory_gb,
-                      disk_gb, gpu_count, gpu_model, price_cents_per_hour, username, ssh_key, password_hash,
+                     (id, account_id, team_id, name, metadata, region, host_id, instance_type, template, vcpus,
+                      memory_gb, disk_gb, gpu_count, gpu_model, price_cents_per_hour, username, ssh_key, password_hash,
                       password_sealed, status, power_status, created_at, updated_at)
                    values
-                     (%(id)s, %(account_id)s, %(name)s, %(metadata)s, %(region)s, %(host_id)s, %(instance_type)s,
-                      %(template)s, %(vcpus)s, %(memory_gb)s, %(disk_gb)s, %(gpu_count)s, %(gpu_model)s, %(price)s,
-                      %(username)s, %(ssh_key)s, %(password_hash)s, %(password_sealed)s, 'creating', 'unknown',
-                      %(now)s, %(now)s)""",
+                     (%(id)s, %(account_id)s, %(team_id)s, %(name)s, %(metadata)s, %(region)s, %(host_id)s,
+                      %(instance_type)s, %(template)s, %(vcpus)s, %(memory_gb)s, %(disk_gb)s, %(gpu_count)s,
+                      %(gpu_model)s, %(price)s, %(username)s, %(ssh_key)s, %(password_hash)s,
+                      %(password_sealed)s, 'creating', 'unknown', %(now)s, %(now)s)""",
                 row,
             )
     except UniqueViolation as error:
@@ -163,11 +180,13 @@ async def go_live(machine: Machine, tx: Tx, clock: Clock) -> Ended:
         (now, now, machine.id),
     )
     await begin_usage(tx, machine.id, now)
+    await record_instance(tx, "instance.ready", machine.id, now)
     return Ended("VM created successfully")
 
 
 async def release(machine: Machine, tx: Tx, clock: Clock) -> None:
     await release_everything(tx, machine.id, "failed", clock.now())
+    await record_instance(tx, "instance.failed", machine.id, clock.now())
 
 
 CREATE = Operation[Machine](
@@ -176,6 +195,7 @@ CREATE = Operation[Machine](
     host_of=host_of,
     steps=(
         Step("Creating the machine", create_vm, undo=destroy),
+        Step("Setting up the firewall", protect),
         Step("Growing the disk", grow_disk),
         Step("Setting the password", hand_over_password),
         Step("Starting the machine", start),
@@ -186,4 +206,22 @@ CREATE = Operation[Machine](
     failed=release,
     complaint="Failed to create VM",
     deadline_seconds=15 * 60,
+)
+
+CREATE_FROM_ISO = Operation[Machine](
+    name="create_instance_from_iso",
+    load=load_machine,
+    host_of=host_of,
+    steps=(
+        Step("Fetching the ISO image", fetch_iso, undo=remove_iso),
+        Step("Forgetting where it came from", forget_address),
+        Step("Creating the machine", create_vm, undo=destroy),
+        Step("Setting up the firewall", protect),
+        Step("Starting the machine", start),
+        Step("Looking whether it runs", wait_for_first_boot),
+    ),
+    done=go_live,
+    failed=release,
+    complaint="Failed to create VM",
+    deadline_seconds=60 * 60,
 )

@@ -6,10 +6,19 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from bluelobster.db.pool import Tx
-from bluelobster.network.addresses import Assigned, primary_of
+from bluelobster.network.addresses import Assigned, addresses_of
 from bluelobster.pve import PveClient, VmConfig, errors
 from bluelobster.tasks.operation import GiveUp
 from bluelobster.tasks.task import Task
+
+
+def mark_of(instance_id: UUID) -> str:
+    return f"bluelobster instance {instance_id}"
+
+
+def is_marked(config: VmConfig, instance_id: UUID) -> bool:
+    """Whether a virtual machine is an instance of ours, by SMBIOS UUID or description."""
+    return config.uuid == str(instance_id) or (config.description or "").strip() == mark_of(instance_id)
 
 
 @dataclass(frozen=True)
@@ -26,32 +35,43 @@ class Row:
     ssh_key: str | None
     password_hash: str | None
     password_sealed: bytes | None
+    iso_volume: str | None
+    iso_url_sealed: bytes | None
     status: str
     power_status: str
     has_agent: bool
     os_type: str
+    ostype: str
+    uefi: bool
+    tpm: bool
     image: str | None
     storage: str
     bridge: str
+    internal_bridge: str | None
     gpus: list[str]
 
 
 @dataclass(frozen=True)
 class Machine(Row):
-    """An instance with its host's names for things, its address and the mappings of its GPUs."""
+    """An instance with its host's names for things, its addresses and the mappings of its GPUs."""
 
-    address: Assigned | None
+    addresses: tuple[Assigned, ...]
+
+    @property
+    def address(self) -> Assigned | None:
+        """The primary one."""
+        return next((each for each in self.addresses if each.is_primary), None)
 
     @property
     def mark(self) -> str:
         """What the virtual machine's description says when it is ours; it survives a clone."""
-        return f"bluelobster instance {self.id}"
+        return mark_of(self.id)
 
     def owns(self, config: VmConfig) -> bool:
         """Whether a virtual machine with our VMID is really this one, by SMBIOS UUID or description. While Proxmox
         creates a machine it shows a configuration with nothing in it but a lock."""
         unfinished = config.lock == "create" and config.uuid is None and config.description is None
-        return unfinished or config.uuid == str(self.id) or (config.description or "").strip() == self.mark
+        return unfinished or is_marked(config, self.id)
 
     async def config(self, pve: PveClient) -> VmConfig | None:
         """The machine's configuration, or None where it does not exist. A machine of somebody else under our
@@ -74,9 +94,13 @@ async def load_machine(tx: Tx, task: Task) -> Machine:
     async with tx.cursor(row_factory=class_row(Row)) as cursor:
         await cursor.execute(
             """select i.id, i.account_id, i.name, i.host_id, i.vmid, i.vcpus, i.memory_gb, i.disk_gb, i.username,
-                      i.ssh_key, i.password_hash, i.password_sealed, i.status, i.power_status,
+                      i.ssh_key, i.password_hash, i.password_sealed, i.iso_volume, i.iso_url_sealed, i.status,
+                      i.power_status,
                       coalesce(t.has_agent, false) as has_agent, coalesce(t.os_type, 'other') as os_type,
-                      ht.volume as image, h.storage, h.bridge,
+                      coalesce(t.ostype, case t.os_type when 'linux' then 'l26' when 'windows' then 'win10'
+                               else 'other' end) as ostype,
+                      coalesce(t.uefi, false) as uefi, coalesce(t.tpm, false) as tpm,
+                      ht.volume as image, h.storage, h.bridge, h.internal_bridge,
                       array(select mapping from gpus where instance_id = i.id order by mapping) as gpus
                from instances i
                join hosts h on h.id = i.host_id
@@ -88,4 +112,4 @@ async def load_machine(tx: Tx, task: Task) -> Machine:
         row = await cursor.fetchone()
     if row is None:
         raise LookupError(f"instance {task.instance_id} has no row")
-    return Machine(**vars(row), address=await primary_of(tx, row.id))
+    return Machine(**vars(row), addresses=await addresses_of(tx, row.id))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from bluelobster.billing.address_usage import end_address_usage
 from bluelobster.billing.usage import end_usage
 from bluelobster.db.pool import Tx
 from bluelobster.network.addresses import release_addresses
@@ -26,8 +27,10 @@ class NoRoom(Exception):
     """No host has all of it."""
 
 
-async def reserve_host(tx: Tx, region: str, only: str | None, size: Size, template: str) -> str:
+async def reserve_host(tx: Tx, region: str, only: str | None, size: Size, template: str | None) -> str:
     """Take vCPU, memory and disk on the best host of a region, or on `only` that one, and lock it. Raises NoRoom.
+
+    The host has the template's image; without a template, it boots ISO images.
 
     A machine without GPUs goes where GPUs are not blocked by it; among equals the emptiest host wins.
     """
@@ -41,7 +44,8 @@ async def reserve_host(tx: Tx, region: str, only: str | None, size: Size, templa
                    and h.vcpus - h.vcpus_used >= %(vcpus)s
                    and h.memory_gb - h.memory_gb_used >= %(memory_gb)s
                    and h.disk_gb - h.disk_gb_used >= %(disk_gb)s
-                   and exists (select from host_templates t where t.host_id = h.id and t.template = %(template)s)
+                   and case when %(template)s::text is null then h.iso_storage is not null else exists (
+                         select from host_templates t where t.host_id = h.id and t.template = %(template)s) end
                    and (select count(*) from gpus g where g.host_id = h.id and g.model = %(gpu_model)s
                           and g.instance_id is null) >= %(gpus)s
                  order by (%(gpus)s = 0 and exists (select from gpus g where g.host_id = h.id)),
@@ -94,7 +98,7 @@ async def release_everything(tx: Tx, instance_id: UUID, ending: str, now: dateti
     )
     cursor = await tx.execute(
         """update instances set status = %s, ended_at = %s, updated_at = %s, power_status = 'stopped',
-                                password_hash = null, password_sealed = null
+                                password_hash = null, password_sealed = null, iso_url_sealed = null
            where id = %s and ended_at is null returning host_id, vcpus, memory_gb, disk_gb""",
         (ending, now, now, instance_id),
     )
@@ -110,4 +114,5 @@ async def release_everything(tx: Tx, instance_id: UUID, ending: str, now: dateti
     await tx.execute("update gpus set instance_id = null where instance_id = %s", (instance_id,))
     await release_addresses(tx, instance_id, now)
     await end_usage(tx, instance_id, now)
+    await end_address_usage(tx, instance_id, None, now)
     await tx.execute("delete from instance_samples where instance_id = %s", (instance_id,))

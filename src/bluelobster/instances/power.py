@@ -6,6 +6,7 @@ from uuid import UUID
 
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Tx
+from bluelobster.events.record import record_instance
 from bluelobster.http.errors import Conflict, InvalidRequest
 from bluelobster.instances.find import Found, begin, busy, must_be_rented, order, queued_answer
 from bluelobster.instances.guest import apply_name, start, stop, wait_for_guest
@@ -46,6 +47,8 @@ async def _set_power(machine: Machine, tx: Tx, clock: Clock, power: str) -> None
     await tx.execute(
         "update instances set power_status = %s, updated_at = %s where id = %s", (power, clock.now(), machine.id)
     )
+    if power != machine.power_status:
+        await record_instance(tx, "instance.power", machine.id, clock.now())
 
 
 async def off(machine: Machine, tx: Tx, clock: Clock) -> Ended:

@@ -1,5 +1,6 @@
 """The routes of instances: who may, what comes in, the one call that does it."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,28 +11,28 @@ from bluelobster.catalog.connections import Connections
 from bluelobster.db.pool import transaction
 from bluelobster.http.body import JsonBody
 from bluelobster.http.errors import NotFound
-from bluelobster.instances.answers import deletion_answer, reboot_answer
+from bluelobster.http.paging import next_link
+from bluelobster.instances.answers import deletion_answer, reboot_answer, when_ended
 from bluelobster.instances.custom import CreateVMRequest, launch_custom
 from bluelobster.instances.delete import request_deletion
 from bluelobster.instances.find import Found, find_instance, instance_not_found
 from bluelobster.instances.launch_request import LaunchInstanceRequest
+from bluelobster.instances.list import list_page, list_query
 from bluelobster.instances.log import InstanceLogRequest, instance_log
 from bluelobster.instances.power import FORCE_SHUTDOWN, POWER_CYCLE, POWER_ON, SHUTDOWN, change_power, request_reboot
 from bluelobster.instances.rename import rename
 from bluelobster.instances.standard import launch_standard
 from bluelobster.instances.stats import read_stats
-from bluelobster.instances.views import VMInstance, custom_answer, instance_json, instance_list_json, standard_answer
+from bluelobster.instances.views import VMInstance, custom_answer, instance_json, standard_answer
+from bluelobster.isos.rules import IsoRules
 from bluelobster.settings import Defaults
-from bluelobster.tasks.ended import wait_until_ended
 from bluelobster.tasks.spawn import Origin
 
 router = APIRouter(prefix="/api/v1/instances", tags=["INSTANCES"], route_class=IdentifiedRoute)
 
-PATIENCE_SECONDS = 20.0
-
 
 def origin_of(request: Request, caller: Caller) -> Origin:
-    return Origin(caller.account_id, caller.key_prefix, request.client.host if request.client else None)
+    return Origin(caller.account_id, caller.key_prefix, request.client.host if request.client else None, caller.team_id)
 
 
 def seal_of(request: Request) -> Seal:
@@ -44,6 +45,11 @@ def defaults_of(request: Request) -> Defaults:
     return defaults
 
 
+def iso_rules_of(request: Request) -> IsoRules:
+    rules: IsoRules = request.app.state.settings.isos
+    return rules
+
+
 def connections_of(request: Request) -> Connections:
     connections: Connections = request.app.state.connections
     return connections
@@ -51,21 +57,27 @@ def connections_of(request: Request) -> Connections:
 
 async def locked_instance(instance_id: str, caller: Caller, tx: Transaction) -> Found:
     """The instance that a path names, held against other requests until the transaction ends."""
-    return await find_instance(tx, caller.account_id, instance_id, instance_not_found(instance_id), lock=True)
+    return await find_instance(tx, caller.sight, instance_id, instance_not_found(instance_id), lock=True)
 
 
 From = Annotated[Origin, Depends(origin_of)]
 Locked = Annotated[Found, Depends(locked_instance)]
 
 
-def json_text(text: str) -> Response:
-    return Response(text, media_type="application/json")
+def json_text(text: str, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(text, media_type="application/json", headers=headers)
 
 
 @router.get("", summary="List instances", response_model=list[VMInstance], dependencies=MARKED)
-async def list_instances(caller: Caller, tx: Transaction) -> Any:
-    """Every instance of the account from the moment its launch is accepted, newest first."""
-    return json_text(await instance_list_json(tx, caller.account_id))
+async def list_instances(request: Request, caller: Caller, tx: Transaction) -> Any:
+    """Every instance of the account from the moment its launch is accepted, newest first.
+
+    `name`, `status` (`creating`, `rented`, `terminating`), `region` and any number of `metadata.<key>=<value>` choose
+    among them; `metadata.<key>` alone asks that the key is there. With `limit` (1 to 200), the list comes in pages: the
+    `Link` header of each leads to the next one.
+    """
+    text, cursor = await list_page(tx, caller.sight, list_query(request.query_params))
+    return json_text(text, {"Link": next_link(request, cursor)} if cursor else {})
 
 
 @router.post("/launch-instance", summary="Launch an instance", dependencies=MARKED)
@@ -76,47 +88,49 @@ async def launch_standard_instance(
     clock: Time,
     seal: Annotated[Seal, Depends(seal_of)],
     defaults: Annotated[Defaults, Depends(defaults_of)],
+    isos: Annotated[IsoRules, Depends(iso_rules_of)],
 ) -> Any:
     """Reserve a machine of one of the instance types and queue its creation. Billing begins when it is ready."""
-    return standard_answer(await launch_standard(tx, request, origin, defaults, seal, clock.now()), clock.now())
+    return standard_answer(await launch_standard(tx, request, origin, defaults, isos, seal, clock.now()), clock.now())
 
 
 @router.post("/launch-custom", summary="Launch an instance of exact size", dependencies=MARKED)
 async def launch_custom_instance(
-    request: CreateVMRequest, origin: From, tx: Transaction, clock: Time, seal: Annotated[Seal, Depends(seal_of)]
+    request: CreateVMRequest,
+    origin: From,
+    tx: Transaction,
+    clock: Time,
+    seal: Annotated[Seal, Depends(seal_of)],
+    isos: Annotated[IsoRules, Depends(iso_rules_of)],
 ) -> Any:
     """Reserve a machine of exact size on a named host and queue its creation. For staff."""
-    return custom_answer(await launch_custom(tx, request, origin, seal, clock.now()), clock.now())
+    return custom_answer(await launch_custom(tx, request, origin, isos, seal, clock.now()), clock.now())
 
 
 @router.post("/log", summary="History of instances")
 async def get_instance_log(span: InstanceLogRequest, caller: Caller, tx: Transaction, clock: Time) -> Any:
     """Instances whose life overlaps a span of at most 90 days, with what each was billed over its whole life."""
-    return await instance_log(tx, caller.account_id, span, clock.now())
+    return await instance_log(tx, caller.sight, span, clock.now())
 
 
 @router.get("/{instance_id}", summary="Instance details", response_model=VMInstance, dependencies=MARKED)
 async def get_instance(instance_id: str, caller: Caller, tx: Transaction) -> Any:
     """Everything about one instance."""
-    return json_text(await instance_json(tx, caller.account_id, instance_id))
+    return json_text(await instance_json(tx, caller.sight, instance_id))
 
 
 @router.delete("/{instance_id}", summary="Delete an instance")
-async def delete_instance(instance_id: str, caller: Caller, origin: From, pool: Database, clock: Time) -> Any:
+async def delete_instance(instance: Locked, origin: From, tx: Transaction, pool: Database, clock: Time) -> Any:
     """Delete an instance and all its data. Answers when it is done, or after 20 s with `PENDING`."""
-    async with transaction(pool) as tx:
-        instance = await locked_instance(instance_id, caller, tx)
-        task_id = await request_deletion(tx, instance, origin, clock.now())
-    return deletion_answer(instance, await wait_until_ended(pool, task_id, PATIENCE_SECONDS))
+    task_id = await request_deletion(tx, instance, origin, clock.now())
+    return when_ended(pool, instance, task_id, "Deletion queued", deletion_answer)
 
 
 @router.post("/{instance_id}/reboot", summary="Reboot an instance")
-async def reboot_instance(instance_id: str, caller: Caller, origin: From, pool: Database, clock: Time) -> Any:
+async def reboot_instance(instance: Locked, origin: From, tx: Transaction, pool: Database, clock: Time) -> Any:
     """Press the reset button. Answers when the guest is back, or after 20 s with `PENDING`."""
-    async with transaction(pool) as tx:
-        instance = await locked_instance(instance_id, caller, tx)
-        task_id = await request_reboot(tx, instance, origin, clock.now())
-    return reboot_answer(instance, await wait_until_ended(pool, task_id, PATIENCE_SECONDS))
+    task_id = await request_reboot(tx, instance, origin, clock.now())
+    return when_ended(pool, instance, task_id, "Reboot queued", reboot_answer)
 
 
 @router.post("/{instance_id}/shutdown", summary="Shut an instance down")
@@ -147,7 +161,7 @@ async def power_cycle_instance(instance: Locked, origin: From, tx: Transaction, 
 async def rename_instance(instance_id: str, body: JsonBody, caller: Caller, tx: Transaction, clock: Time) -> Any:
     """Give an instance another name (`{"name": "…"}`, unique in the account). The guest's host name follows at the
     next power cycle."""
-    return await rename(tx, caller.account_id, instance_id, body, clock.now())
+    return await rename(tx, caller, instance_id, body, clock.now())
 
 
 @router.get("/{instance_id}/stats", summary="Statistics of an instance", tags=["MONITORING"], dependencies=MARKED)
@@ -160,5 +174,5 @@ async def get_instance_stats(
 ) -> Any:
     """Processor, memory, disk and network right now; rates are bytes a second."""
     async with transaction(pool) as tx:
-        instance = await find_instance(tx, caller.account_id, instance_id, NotFound("not_found", "Instance not found"))
+        instance = await find_instance(tx, caller.sight, instance_id, NotFound("not_found", "Instance not found"))
     return await read_stats(pool, connections, instance, clock)

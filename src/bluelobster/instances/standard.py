@@ -3,51 +3,49 @@
 from datetime import datetime
 
 from bluelobster.access.sealing import Seal
+from bluelobster.catalog.hosts import boots_isos
 from bluelobster.catalog.regions import list_regions
 from bluelobster.catalog.templates import Template, list_templates
 from bluelobster.catalog.types import InstanceType, list_types
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import Conflict, InvalidRequest
 from bluelobster.instances.credentials import broken_login_rules
+from bluelobster.instances.iso import broken_iso_rules
 from bluelobster.instances.launch import Accepted, launch
 from bluelobster.instances.launch_request import LaunchInstanceRequest
 from bluelobster.instances.names import generated_name
 from bluelobster.instances.place import NoRoom, Size
 from bluelobster.instances.wanted import Wanted
+from bluelobster.isos.rules import IsoRules
 from bluelobster.network.addresses import NoAddress
 from bluelobster.settings import Defaults
 from bluelobster.tasks.spawn import Origin
 
 
 async def launch_standard(
-    tx: Tx, request: LaunchInstanceRequest, origin: Origin, defaults: Defaults, seal: Seal, now: datetime
+    tx: Tx,
+    request: LaunchInstanceRequest,
+    origin: Origin,
+    defaults: Defaults,
+    isos: IsoRules,
+    seal: Seal,
+    now: datetime,
 ) -> Accepted:
     """Launch a machine of one of the instance types. Raises InvalidRequest and Conflict."""
-    wanted = await choose(tx, request, defaults)
+    wanted = await choose(tx, request, defaults, isos)
     try:
         return await launch(tx, wanted, origin, seal, now)
     except (NoRoom, NoAddress) as error:
         raise Conflict("resource_conflict", "Requested resources not available in specified region") from error
 
 
-async def choose(tx: Tx, request: LaunchInstanceRequest, defaults: Defaults) -> Wanted:
+async def choose(tx: Tx, request: LaunchInstanceRequest, defaults: Defaults, isos: IsoRules) -> Wanted:
     """What to launch. Raises InvalidRequest, with what is valid instead."""
-    if request.iso_url is not None:
-        raise InvalidRequest(
-            "invalid_request",
-            "iso_url: booting from an ISO image is not offered here; choose a template_name",
-            details={"iso_url": "Not offered"},
-        )
     kind = await _type_in_region(tx, request)
-    template = await _template(tx, request, kind, defaults)
-    if kind.disk_gb < template.min_disk_gb:
-        raise InvalidRequest(
-            "invalid_request",
-            f"{template.name} needs a disk of {template.min_disk_gb} GB; {kind.name} has {kind.disk_gb} GB",
-            details={"instance_type": f"Must have at least {template.min_disk_gb} GB of storage"},
-        )
-    if broken := broken_login_rules(template, request.username, request.ssh_key, request.password):
-        raise InvalidRequest("invalid_request", "; ".join(f"{k}: {v}" for k, v in broken.items()), details=broken)
+    await _image_must_do(tx, request, isos)
+    template = None if request.iso_url is not None else await _template(tx, request, kind, defaults)
+    if template is not None:
+        _must_suit(template, kind, request)
     return Wanted(
         name=request.name or generated_name(),
         metadata=request.metadata,
@@ -57,10 +55,32 @@ async def choose(tx: Tx, request: LaunchInstanceRequest, defaults: Defaults) -> 
         price_cents_per_hour=kind.price_cents_per_hour,
         size=Size(kind.vcpus, kind.memory_gb, kind.disk_gb, kind.gpus, kind.gpu_model),
         template=template,
+        iso_url=request.iso_url,
         username=request.username,
         ssh_key=request.ssh_key,
         password=request.password,
     )
+
+
+async def _image_must_do(tx: Tx, request: LaunchInstanceRequest, isos: IsoRules) -> None:
+    if request.iso_url is None:
+        return
+    broken = broken_iso_rules(request.iso_url, request.template_name, isos)
+    if not broken and not await boots_isos(tx, request.region):
+        broken = {"iso_url": f"No host in region {request.region} boots ISO images"}
+    if broken:
+        raise InvalidRequest("invalid_request", f"iso_url: {broken['iso_url']}", details=broken)
+
+
+def _must_suit(template: Template, kind: InstanceType, request: LaunchInstanceRequest) -> None:
+    if kind.disk_gb < template.min_disk_gb:
+        raise InvalidRequest(
+            "invalid_request",
+            f"{template.name} needs a disk of {template.min_disk_gb} GB; {kind.name} has {kind.disk_gb} GB",
+            details={"instance_type": f"Must have at least {template.min_disk_gb} GB of storage"},
+        )
+    if broken := broken_login_rules(template, request.username, request.ssh_key, request.password):
+        raise InvalidRequest("invalid_request", "; ".join(f"{k}: {v}" for k, v in broken.items()), details=broken)
 
 
 async def _type_in_region(tx: Tx, request: LaunchInstanceRequest) -> InstanceType:

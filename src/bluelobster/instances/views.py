@@ -37,38 +37,31 @@ class VMInstance(BaseModel):
     template_name: str | None = None
     template_display_name: str | None = None
     os_type: str | None = None
+    iso_name: str | None = None
     vm_username: str | None = None
     status: str | None = None
     ssh_port: int | None = None
 
 
 VIEW = """
-    select i.id as uuid, i.name, i.host_id, i.region, host(a.address) as ip_address, null::text as internal_ip,
+    select i.id as uuid, i.name, i.host_id, i.region, host(a.address) as ip_address, host(n.address) as internal_ip,
            i.vcpus as cpu_cores, i.memory_gb as memory, i.disk_gb as storage, i.gpu_count, g.marketing as gpu_model,
            i.power_status, to_char(i.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as created_at,
            i.metadata, i.instance_type, i.price_cents_per_hour, i.team_id, m.name as team_name,
            case when %(team_id)s::uuid is null then 'owner' else 'team' end as access_type,
            i.template as template_name, t.display_name as template_display_name, t.os_type,
+           i.iso_name,
            i.username as vm_username, i.status, h.ssh_port
     from instances i
     join hosts h on h.id = i.host_id
     left join addresses a on a.instance_id = i.id and a.is_primary
+    left join addresses n on n.instance_id = i.id and n.tag is not null
     left join gpu_models g on g.name = i.gpu_model
     left join templates t on t.name = i.template
     left join teams m on m.id = i.team_id
     where i.account_id = %(account_id)s and i.ended_at is null
       and (%(team_id)s::uuid is null or i.team_id = %(team_id)s)
 """
-
-
-async def instance_list_json(tx: Tx, sight: Sight) -> str:
-    """The live instances within a caller's sight, newest first, as JSON text."""
-    cursor = await tx.execute(
-        f"select coalesce(json_agg(v), '[]')::text from ({VIEW} order by i.created_at desc, i.id) v",
-        vars(sight),
-    )
-    row = await cursor.fetchone()
-    return str(row[0]) if row else "[]"
 
 
 async def instance_json(tx: Tx, sight: Sight, instance_id: str) -> str:

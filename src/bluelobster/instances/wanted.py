@@ -9,7 +9,8 @@ from bluelobster.instances.place import Size
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to launch. Without `host`, any of the region will do; the price is cents an hour."""
+    """What to launch, from a template or from the image at `iso_url`. Without `host`, any of the region will do; the
+    price is cents an hour."""
 
     name: str
     metadata: Mapping[str, str] | None
@@ -18,7 +19,12 @@ class Wanted:
     instance_type: str
     price_cents_per_hour: int
     size: Size
-    template: Template
+    template: Template | None
+    iso_url: str | None
     username: str
     ssh_key: str | None
     password: str | None
+
+    @property
+    def template_name(self) -> str | None:
+        return None if self.template is None else self.template.name

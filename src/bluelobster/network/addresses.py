@@ -1,37 +1,37 @@
-"""Public addresses: pools by region; each address belongs to at most one machine."""
+"""Addresses: pools by region; each address belongs to at most one machine, on a network card of its own."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from ipaddress import IPv4Address, IPv4Network
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from psycopg.rows import class_row
 
 from bluelobster.db.pool import Tx
+from bluelobster.network.private import NoTag, has_network, join_network, leave_network
 
 
 @dataclass(frozen=True)
 class Assigned:
-    """An address in use, with what a guest must know to use it."""
+    """An address in use, with what hypervisor and guest must know of it.
+
+    `nic` numbers the card that it is on; the primary address has card 0. An address inside the account's own network
+    has that network's VLAN `tag` and no gateway.
+    """
 
     address: str
     prefix: int
-    gateway: str
+    gateway: str | None
     nameservers: list[str]
     mac: str
+    nic: int
+    tag: int | None
+    price_cents_per_month: int
+    assigned_at: datetime
 
-
-@dataclass(frozen=True)
-class PoolUse:
-    """A pool and how full it is."""
-
-    region: str
-    network: str
-    gateway: str
-    total: int
-    used: int
+    @property
+    def is_primary(self) -> bool:
+        return self.nic == 0
 
 
 class NoAddress(Exception):
@@ -44,83 +44,101 @@ def mac_for(instance_id: UUID, index: int) -> str:
     return ":".join(f"{octet:02X}" for octet in (0x02, *digest[:5]))
 
 
-async def save_pool(
-    tx: Tx,
-    region: str,
-    network: IPv4Network,
-    gateway: IPv4Address,
-    nameservers: Iterable[str],
-    addresses: Iterable[IPv4Address],
-) -> None:
-    """Add a pool with these addresses to give, or add addresses to it."""
+@dataclass(frozen=True)
+class Need:
+    """What an address is needed for. `price` is cents a month."""
+
+    instance_id: UUID
+    region: str
+    nic: int
+    tag: int | None = None
+    price: int | None = None
+
+
+async def take(tx: Tx, need: Need, now: datetime) -> str:
+    """The address that has been free for longest, first of all in the network of the machine's primary one, which the
+    guest knows the way out of. Raises NoAddress."""
     cursor = await tx.execute(
-        """insert into address_pools (id, region, network, gateway, nameservers) values (%s, %s, %s, %s, %s::inet[])
-           on conflict (network) do update set gateway = excluded.gateway, nameservers = excluded.nameservers
-           returning id""",
-        (uuid4(), region, network, gateway, list(nameservers)),
-    )
-    row = await cursor.fetchone()
-    if row is None:
-        raise LookupError("the pool was not saved")
-    async with tx.cursor() as many:
-        await many.executemany(
-            "insert into addresses (address, pool_id) values (%s, %s) on conflict (address) do nothing",
-            [(address, row[0]) for address in addresses],
-        )
-
-
-async def list_pools(tx: Tx) -> list[PoolUse]:
-    async with tx.cursor(row_factory=class_row(PoolUse)) as cursor:
-        await cursor.execute(
-            """select p.region, p.network::text, host(p.gateway) as gateway, count(a.address)::int as total,
-                      count(a.instance_id)::int as used
-               from address_pools p left join addresses a on a.pool_id = p.id
-               group by p.id order by p.region, p.network"""
-        )
-        return await cursor.fetchall()
-
-
-async def assign_primary(tx: Tx, instance_id: UUID, region: str, now: datetime) -> str:
-    """Give a machine its first address: the one that has been free for longest. Raises NoAddress."""
-    cursor = await tx.execute(
-        """update addresses set instance_id = %s, is_primary = true, mac = %s, assigned_at = %s, released_at = null
+        """update addresses set instance_id = %(instance_id)s, is_primary = %(nic)s = 0, mac = %(mac)s,
+                                assigned_at = %(now)s, released_at = null, nic = %(nic)s, tag = %(tag)s,
+                                price_cents_per_month = %(price)s
            where address = (
              select a.address from address_pools p cross join lateral (
                select address, released_at from addresses
                where pool_id = p.id and instance_id is null
                order by released_at nulls first, address limit 1 for update skip locked) a
-             where p.region = %s order by a.released_at nulls first, a.address limit 1)
+             where p.region = %(region)s and p.kind = %(kind)s
+             order by p.id = (select pool_id from addresses where instance_id = %(instance_id)s and is_primary) desc,
+                      a.released_at nulls first, a.address limit 1)
            returning host(address)""",
-        (instance_id, mac_for(instance_id, 0), now, region),
+        {
+            **vars(need),
+            "kind": "public" if need.tag is None else "internal",
+            "mac": mac_for(need.instance_id, need.nic),
+            "now": now,
+        },
     )
     row = await cursor.fetchone()
     if row is None:
-        raise NoAddress(region)
+        raise NoAddress(need.region)
+    address: str = row[0]
+    return address
+
+
+async def assign_primary(tx: Tx, instance_id: UUID, region: str, now: datetime) -> str:
+    """Give a machine its first address. Raises NoAddress."""
+    address = await take(tx, Need(instance_id, region, nic=0), now)
     await tx.execute(
         """update instances i set address = host(a.address) || '/' || masklen(p.network)
            from addresses a join address_pools p on p.id = a.pool_id where a.instance_id = i.id and i.id = %s""",
         (instance_id,),
     )
-    address: str = row[0]
     return address
+
+
+async def assign_internal(
+    tx: Tx, instance_id: UUID, account_id: UUID, region: str, host_id: str, now: datetime
+) -> None:
+    """Give a new machine an address on its account's private network, where region and host have such networks.
+    Raises NoAddress."""
+    if not await has_network(tx, region, host_id):
+        return
+    try:
+        tag = await join_network(tx, account_id, region)
+    except NoTag as error:
+        raise NoAddress(region) from error
+    await take(tx, Need(instance_id, region, nic=1, tag=tag), now)
+
+
+async def release_address(tx: Tx, instance_id: UUID, address: str, now: datetime) -> None:
+    """Take one address of a machine back into its pool."""
+    await _release(tx, instance_id, address, now)
 
 
 async def release_addresses(tx: Tx, instance_id: UUID, now: datetime) -> None:
     """Take every address of a machine back into its pool."""
+    await leave_network(tx, instance_id)
+    await _release(tx, instance_id, None, now)
+
+
+async def _release(tx: Tx, instance_id: UUID, only: str | None, now: datetime) -> None:
     await tx.execute(
-        """update addresses set instance_id = null, is_primary = null, mac = null, assigned_at = null, released_at = %s
-           where instance_id = %s""",
-        (now, instance_id),
+        """update addresses set instance_id = null, is_primary = null, mac = null, assigned_at = null, released_at = %s,
+                                nic = null, tag = null, price_cents_per_month = null
+           where instance_id = %s and coalesce(address = %s, true)""",
+        (now, instance_id, only),
     )
 
 
-async def primary_of(tx: Tx, instance_id: UUID) -> Assigned | None:
+async def addresses_of(tx: Tx, instance_id: UUID) -> tuple[Assigned, ...]:
+    """The addresses of a machine, by card."""
     async with tx.cursor(row_factory=class_row(Assigned)) as cursor:
         await cursor.execute(
             """select host(a.address) as address, masklen(p.network) as prefix, host(p.gateway) as gateway,
-                      array(select host(n) from unnest(p.nameservers) n) as nameservers, upper(a.mac::text) as mac
+                      array(select host(n) from unnest(p.nameservers) n) as nameservers, upper(a.mac::text) as mac,
+                      a.nic, a.tag, coalesce(a.price_cents_per_month, 0) as price_cents_per_month, a.assigned_at
                from addresses a join address_pools p on p.id = a.pool_id
-               where a.instance_id = %s and a.is_primary""",
+               where a.instance_id = %s order by a.nic""",
             (instance_id,),
         )
-        return await cursor.fetchone()
+        return tuple(await cursor.fetchall())

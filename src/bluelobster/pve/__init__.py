@@ -2,11 +2,13 @@
 
 from bluelobster.pve import errors
 from bluelobster.pve.client import PveClient
+from bluelobster.pve.consoles import VncTicket
 from bluelobster.pve.endpoint import Endpoint
 from bluelobster.pve.tasks import TaskStatus
 from bluelobster.pve.types import NodeStatus, NodeSummary, PciMapping, Storage, VmConfig, VmStatus, VmSummary, Volume
 from bluelobster.pve.upid import Upid
 from bluelobster.pve.vms import encode_ssh_keys
+from bluelobster.pve.websocket import WebSocket
 
 __all__ = [
     "Endpoint",
@@ -20,7 +22,9 @@ __all__ = [
     "VmConfig",
     "VmStatus",
     "VmSummary",
+    "VncTicket",
     "Volume",
+    "WebSocket",
     "encode_ssh_keys",
     "errors",
 ]

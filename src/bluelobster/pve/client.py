@@ -5,7 +5,9 @@ from typing import Self
 
 import httpx
 
+from bluelobster.pve.consoles import ConsoleCalls
 from bluelobster.pve.endpoint import Endpoint
+from bluelobster.pve.firewall import FirewallCalls
 from bluelobster.pve.nodes import NodeCalls
 from bluelobster.pve.storage import StorageCalls
 from bluelobster.pve.tasks import TaskCalls
@@ -13,7 +15,7 @@ from bluelobster.pve.transport import Transport
 from bluelobster.pve.vms import VmCalls
 
 
-class PveClient(NodeCalls, StorageCalls, VmCalls, TaskCalls):
+class PveClient(NodeCalls, StorageCalls, VmCalls, FirewallCalls, ConsoleCalls, TaskCalls):
     """Calls to `node` through the API at `endpoint`, which any node of its cluster may serve.
 
     Every method raises a PveError (see `errors`) when its call fails. Safe for many coroutines at once. Close it with

@@ -78,6 +78,8 @@ def _recognised(text: str) -> type[errors.PveError] | None:
 def _parameter_error(text: str, why: dict[str, str]) -> errors.PveError:
     if why.get("upid") == "no such task":
         return errors.TaskNotFound(why["upid"])
+    if why and all(reason.startswith("hotplug problem - ") for reason in why.values()):
+        return errors.HotplugFailed(f"{text} {'; '.join(why.values())}")
     return errors.InvalidParameter(text, why)
 
 

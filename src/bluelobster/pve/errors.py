@@ -78,6 +78,10 @@ class InvalidParameter(Refused):
         return "; ".join([self.text, *(f"{name}: {why}" for name, why in self.errors.items())])
 
 
+class HotplugFailed(PveError):
+    """The configuration was changed, but the running machine was not: the change waits for its next start."""
+
+
 class DiskShrink(Refused):
     """A disk can only grow."""
 

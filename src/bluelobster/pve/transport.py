@@ -42,6 +42,7 @@ class Transport:
     """
 
     def __init__(self, endpoint: Endpoint, http: httpx.AsyncBaseTransport | None = None) -> None:
+        self.endpoint = endpoint
         self._secret = endpoint.secret
         self._http = httpx.AsyncClient(
             base_url=f"{endpoint.url.rstrip('/')}/api2/json",

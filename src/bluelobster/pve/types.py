@@ -203,6 +203,24 @@ class VmStatus:
 
 
 @dataclass(frozen=True)
+class Interface:
+    """A network card as the guest's agent shows it: MAC address in upper case, IPv4 addresses without prefix."""
+
+    mac: str | None
+    addresses: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, fields: Fields) -> "Interface":
+        listed = fields.get("ip-addresses")
+        addresses = [mapping(each) for each in listed] if isinstance(listed, list) else []
+        mac = optional_text(fields, "hardware-address")
+        return cls(
+            mac=mac.upper() if mac else None,
+            addresses=tuple(text(each, "ip-address") for each in addresses if each.get("ip-address-type") == "ipv4"),
+        )
+
+
+@dataclass(frozen=True)
 class VmConfig:
     """A virtual machine's configuration; `options` is all of it, as the server sent it."""
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from bluelobster.pve.calls import Calls, upid_of
 from bluelobster.pve.fields import mapping, mappings
 from bluelobster.pve.transport import NO_PARAMETERS
-from bluelobster.pve.types import VmConfig, VmStatus, VmSummary
+from bluelobster.pve.types import Interface, VmConfig, VmStatus, VmSummary
 from bluelobster.pve.upid import Upid
 
 
@@ -22,9 +22,11 @@ class VmCalls(Calls):
         """Make a virtual machine. Raises VmExists, InvalidParameter, StorageNotFound, Forbidden."""
         return upid_of(await self._transport.post(self._path("qemu"), {**options, "vmid": vmid}))
 
-    async def vm_config(self, vmid: int) -> VmConfig:
-        """The configuration, with changes that wait for the next start. Raises VmNotFound."""
-        return VmConfig.parse(mapping(await self._transport.get(self._vm(vmid, "config"))))
+    async def vm_config(self, vmid: int, *, current: bool = False) -> VmConfig:
+        """The configuration, with changes that wait for the next start, or as it is at the moment with `current`.
+        Raises VmNotFound."""
+        options = {"current": 1} if current else NO_PARAMETERS
+        return VmConfig.parse(mapping(await self._transport.get(self._vm(vmid, "config"), options)))
 
     async def update_vm(
         self, vmid: int, options: Mapping[str, str | int] = NO_PARAMETERS, delete: Sequence[str] = ()
@@ -32,11 +34,15 @@ class VmCalls(Calls):
         """Set options and take others away, at once; taking away what is not set is no error.
 
         With `digest` among the options a configuration that changed since is left alone: ConfigChanged.
-        Raises VmNotFound, VmLocked, InvalidParameter.
+        Raises VmNotFound, VmLocked, InvalidParameter, and HotplugFailed for what is set but waits for the next start.
         """
         parameters = {**options, **({"delete": ",".join(delete)} if delete else {})}
         # A repeated call with a digest would meet its own change and take it for somebody else's.
         await self._transport.put(self._vm(vmid, "config"), parameters, repeatable="digest" not in options)
+
+    async def renew_cloud_init(self, vmid: int) -> None:
+        """Make the cloud-init drive anew, a running machine's too. Raises VmNotFound, VmLocked."""
+        await self._transport.put(self._vm(vmid, "cloudinit"), NO_PARAMETERS)
 
     async def resize_disk(self, vmid: int, disk: str, size_gb: int) -> Upid:
         """Grow a disk, such as `scsi0`, to a size in GiB. Raises DiskShrink, DiskMissing, VmLocked."""
@@ -65,6 +71,11 @@ class VmCalls(Calls):
     async def agent_ping(self, vmid: int) -> None:
         """Returns when the guest agent answers. Raises AgentNotRunning, and VmNotRunning when the machine is off."""
         await self._transport.post(self._vm(vmid, "agent", "ping"))
+
+    async def agent_interfaces(self, vmid: int) -> list[Interface]:
+        """The network cards as the guest sees them. Raises AgentNotRunning, VmNotRunning."""
+        answer = mapping(await self._transport.get(self._vm(vmid, "agent", "network-get-interfaces")))
+        return [Interface.parse(fields) for fields in mappings(answer.get("result"))]
 
     async def destroy(self, vmid: int) -> Upid:
         """Remove it with its disks and all that mentions it. Raises VmNotFound, VmRunning, VmLocked, VmProtected."""

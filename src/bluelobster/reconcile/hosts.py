@@ -12,6 +12,7 @@ from bluelobster.catalog.connections import Connections
 from bluelobster.catalog.hosts import Host, list_hosts
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx, transaction
+from bluelobster.events.record import SYSTEM, record_instance
 from bluelobster.instances.stats import Sample, save_samples
 from bluelobster.pve import PveClient, VmSummary, errors
 
@@ -48,13 +49,16 @@ async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock
     async with pool.connection() as connection:
         idle = await idle_instances(connection, host)
     machines = {machine.vmid: machine for machine in await client.vms() if machine.node == host.node}
+    firewall = await client.datacenter_firewall()
+    if host.firewall is not False and not firewall:
+        log.error("host %s: the data center's firewall is off: no rule acts, and guests can send from any address", host.id)
     # The list may be seconds old: what differs in it is asked for once more, one by one.
     differing = [each for each in idle if listed_power(machines.get(each.vmid)) != each.power_status]
     changed = [(each, power) for each in differing if (power := await power_now(client, each)) != each.power_status]
     async with transaction(pool) as tx:
         now = clock.now()
         # The host before its instances, as everybody takes them.
-        await tx.execute("update hosts set seen_at = %s where id = %s", (now, host.id))
+        await tx.execute("update hosts set seen_at = %s, firewall = %s where id = %s", (now, firewall, host.id))
         rented = await still_rented(tx, idle)
         for instance, power in changed:
             await note_power(tx, instance, power, now)
@@ -90,12 +94,14 @@ async def power_now(client: PveClient, instance: OnRecord) -> str:
 
 async def note_power(tx: Tx, instance: OnRecord, power: str, now: datetime) -> None:
     """Unless an operation has begun, or ended, since the instance was read."""
-    await tx.execute(
+    done = await tx.execute(
         """update instances set power_status = %s, updated_at = %s
            where id = %s and updated_at = %s and status = 'rented'
              and not exists (select from tasks where instance_id = instances.id and ended_at is null)""",
         (power, now, instance.id, instance.updated_at),
     )
+    if done.rowcount:
+        await record_instance(tx, "instance.power", instance.id, now, SYSTEM)
 
 
 async def idle_instances(tx: Tx, host: Host) -> list[OnRecord]:

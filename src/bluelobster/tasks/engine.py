@@ -15,6 +15,8 @@ from psycopg.rows import class_row
 from bluelobster.access.sealing import Seal
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx, transaction
+from bluelobster.events.record import record_task
+from bluelobster.isos.fetch import Fetcher
 from bluelobster.pve import PveClient, errors
 from bluelobster.tasks.node import Node
 from bluelobster.tasks.operation import GiveUp, Operation, Step, TryAgain, side_of
@@ -40,6 +42,7 @@ class Engine:
     operations: Mapping[str, Operation[Any]]
     connect: Connect
     seal: Seal
+    isos: Fetcher
 
     async def carry_out(self, run: Run) -> None:
         """Run a claimed task until it ended, has to wait, or belongs to another worker."""
@@ -156,7 +159,7 @@ class Engine:
                 await run.checkpoint(tx, f"{way}:{name}", True)
                 return
         client = await self.connect(operation.host_of(subject))
-        node = Node(client, run, self.pool, f"{way}:{name}", task.deadline_at, self.clock, self.seal)
+        node = Node(client, run, self.pool, f"{way}:{name}", task.deadline_at, self.clock, self.seal, self.isos)
         await function(subject, node=node)
         await run.save(self.pool, f"{way}:{name}", True)
 
@@ -168,6 +171,7 @@ class Engine:
                where id = %s""",
             (status, message, progress, now, now, task.id),
         )
+        await record_task(tx, task.id, now)
         await run.complete(tx)
         log.info("task %s %s: %s", task.id, status, message)
 
@@ -194,11 +198,16 @@ async def read_task(tx: Tx, run: Run) -> Task:
 
 
 async def _tell(tx: Tx, task: Task, status: str, message: str, clock: Clock, progress: int | None = None) -> None:
-    await tx.execute(
-        """update tasks set status = %s, message = %s, progress = coalesce(%s, progress), updated_at = %s
-           where id = %s""",
-        (status, message, progress, clock.now(), task.id),
+    now = clock.now()
+    cursor = await tx.execute(
+        """update tasks t set status = %s, message = %s, progress = coalesce(%s, t.progress), updated_at = %s
+           from tasks old where old.id = t.id and t.id = %s
+           returning (old.status, old.message, old.progress) is distinct from (t.status, t.message, t.progress)""",
+        (status, message, progress, now, task.id),
     )
+    row = await cursor.fetchone()
+    if row is not None and row[0]:
+        await record_task(tx, task.id, now)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from datetime import datetime
 from bluelobster.access.sealing import Seal
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool
+from bluelobster.isos.fetch import Fetcher
 from bluelobster.pve import PveClient, Upid, errors
 from bluelobster.tasks.run import Run
 
@@ -26,6 +27,7 @@ class Node:
     deadline: datetime
     clock: Clock
     seal: Seal
+    isos: Fetcher
 
     @property
     def pve(self) -> PveClient:
@@ -38,12 +40,15 @@ class Node:
         """Until the operation's deadline."""
         return (self.deadline - self.clock.now()).total_seconds()
 
-    async def finish(self, name: str, start: Callable[[], Awaitable[Upid]]) -> None:
+    async def finish(self, name: str, start: Callable[[], Awaitable[Upid | None]]) -> None:
         """Start a task of Proxmox and wait for its end. Its UPID is kept before it is waited for, so that after a
-        crash the same task is found again instead of a second one being started. Raises what the task died of."""
+        crash the same task is found again instead of a second one being started. Without a UPID it is done already.
+        Raises what the task died of."""
         key = f"upid:{self.scope}:{name}"
         kept = self.run.checkpoints.get(key)
         upid = Upid.parse(kept) if kept else await start()
+        if upid is None:
+            return
         if not kept:
             await self.run.save(self.pool, key, str(upid))
         try:

@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import APIRouter, Request, Response
 from psycopg.rows import class_row
 
 from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Time, Transaction
 from bluelobster.clock import rfc3339
 from bluelobster.http.errors import Forbidden, NotFound
+from bluelobster.http.paging import Place, next_link, place_of, unfit
 from bluelobster.tasks.task import COLUMNS, Task
 
 router = APIRouter(prefix="/api/v1", tags=["TASKS"], route_class=IdentifiedRoute)
@@ -48,17 +48,19 @@ async def list_tasks(
     caller: Caller,
     tx: Transaction,
     clock: Time,
+    response: Response,
     limit: int = 50,
     days: int = 1,
     status: str | None = None,
 ) -> Any:
     """Tasks of the account, newest first. `limit` is 1 to 100, `days` 1 to 7, `status` one of the four states.
-    Staff may add `all_accounts=true`."""
+    Where there are more, the `Link` header leads to the next page. Staff may add `all_accounts=true`."""
     check_range("limit", limit, MOST)
     check_range("days", days, LONGEST_DAYS)
     wanted = status.upper() if status else None
     if wanted is not None and wanted not in STATUSES:
         raise unfit("status", f"Must be one of {', '.join(STATUSES)}")
+    behind = place_of(request.query_params["cursor"], UUID) if "cursor" in request.query_params else None
     everyone = request.query_params.get("all_accounts", "").lower() in {"true", "1"}
     if everyone and not caller.is_staff:
         raise Forbidden("Staff permission required to view all accounts")
@@ -67,26 +69,29 @@ async def list_tasks(
             f"""select {COLUMNS} from tasks
                 where (({VISIBLE}) or %(everyone)s) and created_at >= %(since)s
                   and (%(status)s::text is null or status = %(status)s)
+                  and (%(last_at)s::timestamptz is null or created_at <= %(last_at)s
+                       and (created_at < %(last_at)s or id > %(last_id)s))
                 order by created_at desc, id limit %(limit)s""",
             {
                 **vars(caller.sight),
                 "everyone": everyone,
                 "since": clock.now() - timedelta(days=days),
                 "status": wanted,
-                "limit": limit,
+                "limit": limit + 1,
+                "last_at": behind.at if behind else None,
+                "last_id": behind.id if behind else None,
             },
         )
-        tasks = await cursor.fetchall()
+        found = await cursor.fetchall()
+    tasks = found[:limit]
+    if len(found) > limit:
+        response.headers["Link"] = next_link(request, Place(tasks[-1].created_at, tasks[-1].id).cursor())
     return {"tasks": [row_view(task) for task in tasks], "total": len(tasks), "limit": limit, "days": days}
 
 
 def check_range(field: str, value: int, most: int) -> None:
     if not 1 <= value <= most:
         raise unfit(field, f"Must be between 1 and {most}")
-
-
-def unfit(field: str, rule: str) -> RequestValidationError:
-    return RequestValidationError([{"type": "value_error", "loc": ("query", field), "msg": rule}])
 
 
 def task_view(task: Task) -> dict[str, Any]:

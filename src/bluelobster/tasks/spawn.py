@@ -10,6 +10,7 @@ from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from bluelobster.db.pool import Tx
+from bluelobster.events.record import record_task
 from bluelobster.tasks.operation import Operation
 
 QUEUE = "operations"
@@ -27,6 +28,7 @@ class Origin:
     account_id: UUID
     key_prefix: str | None
     client_ip: str | None
+    team_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ async def spawn(tx: Tx, order: Order) -> UUID:
         (QUEUE, order.operation.name, Jsonb({"task_id": str(task_id)}), Jsonb(options)),
     )
     await tx.execute("select pg_notify(%s, '')", (WAKE,))
+    await record_task(tx, task_id, order.now)
     return task_id
 
 
@@ -59,6 +62,7 @@ async def record_done(tx: Tx, order: Order) -> UUID:
     await tx.execute(
         "update tasks set status = 'COMPLETED', progress = 100, ended_at = %s where id = %s", (order.now, task_id)
     )
+    await record_task(tx, task_id, order.now)
     return task_id
 
 

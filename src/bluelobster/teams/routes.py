@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from bluelobster.access.principal import Sight
 from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Time, Transaction
 from bluelobster.http.body import JsonBody
-from bluelobster.instances.views import instance_list_json
+from bluelobster.instances.list import ListQuery, list_page
 from bluelobster.teams import assign, keys, members, teams
 from bluelobster.teams.keys import KeyRequest, Keys, NewKey
 from bluelobster.teams.members import InvitationRequest, Member, Members, RoleRequest
@@ -65,7 +65,8 @@ async def delete_team(team_id: str, caller: Caller, tx: Transaction, clock: Time
 async def list_team_instances(team_id: str, caller: Caller, tx: Transaction) -> Any:
     """The instances of a team, newest first."""
     team = await find_team(tx, caller.sight, team_id)
-    listed = json.loads(await instance_list_json(tx, Sight(caller.account_id, team.id)))
+    text, _ = await list_page(tx, Sight(caller.account_id, team.id), ListQuery())
+    listed = json.loads(text)
     return {"team_id": str(team.id), "team_name": team.name, "instances": listed, "total": len(listed)}
 
 

@@ -2,7 +2,21 @@
 
 from collections.abc import Sequence
 
-from pvelocal.api import access, agent, cloudinit, cluster, config, create, machine, power, resize, tasks, volumes
+from pvelocal.api import (
+    access,
+    agent,
+    cloudinit,
+    cluster,
+    config,
+    console,
+    create,
+    firewall,
+    machine,
+    power,
+    resize,
+    tasks,
+    volumes,
+)
 from pvelocal.routing import Route
 
 ROUTES: Sequence[Route] = (
@@ -11,7 +25,9 @@ ROUTES: Sequence[Route] = (
     *cloudinit.ROUTES,
     *cluster.ROUTES,
     *config.ROUTES,
+    *console.ROUTES,
     *create.ROUTES,
+    *firewall.ROUTES,
     *machine.ROUTES,
     *power.ROUTES,
     *resize.ROUTES,

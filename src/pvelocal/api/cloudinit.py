@@ -1,6 +1,7 @@
 """What cloud-init tells a guest."""
 
 from pvelocal.api.config import masked
+from pvelocal.api.hotplug import renew_cloud_init
 from pvelocal.guest_spec import documents
 from pvelocal.routing import Call, Route, needs
 from pvelocal.verification import Value
@@ -35,9 +36,10 @@ async def show(call: Call) -> object:
 
 
 async def rebuild(call: Call) -> None:
-    """Note that the next drive is up to date: it is made anew at each start."""
+    """Make the drive of a running guest anew; it is made at each start anyway."""
     vm = call.node.vms.get(call.vmid)
     vm.refuse_lock()
+    await renew_cloud_init(call.node, vm)
     vm.cloud_init.clear()
     call.node.vms.save(vm)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from pvelocal.api.hotplug import hotplug_cards
 from pvelocal.drive_options import owned_image, place_drive, set_aside
 from pvelocal.errors import bad_parameters, failed
 from pvelocal.formats import split_list
@@ -119,6 +120,8 @@ async def _apply(call: Call, vm: Vm, changes: dict[str, Value], deletions: list[
         stored = await _stored(node, vm, name, value, task)
         await _set(node, vm, name, stored, running=running)
     node.vms.save(vm)
+    if running:
+        await hotplug_cards(node, vm)
 
 
 def _applies_at_once(name: str) -> bool:

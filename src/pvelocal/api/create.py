@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pvelocal import guest_spec
 from pvelocal.access import Token
 from pvelocal.api.power import boot
-from pvelocal.drive_options import place_drive
+from pvelocal.drive_options import STATE_SIZES, place_drive
 from pvelocal.errors import ApiError, failed, forbidden
 from pvelocal.hypervisor import HypervisorError
 from pvelocal.node import QEMU_VERSION, Node
@@ -57,7 +57,7 @@ async def _build(node: Node, vmid: int, options: Mapping[str, Value], task: Task
     config: dict[str, Value] = {}
     for name in sorted(options):
         value = options[name]
-        if guest_spec.is_drive(name):
+        if guest_spec.is_drive(name) or name in STATE_SIZES:
             value = await place_drive(node, vmid, name, str(value), task.log)
         elif is_card(name):
             value = fill_in_mac(name, str(value))

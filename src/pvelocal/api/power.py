@@ -43,7 +43,7 @@ async def boot(node: Node, vm: Vm, log: Callable[[str], None]) -> None:
     node.starting.add(vm.vmid)
     try:
         users = await node.gpu_users() if any(name.startswith("hostpci") for name in vm.config) else ()
-        spec = guest_spec(vm, node.storages, node.gpus.claim(vm.vmid, vm.config, users))
+        spec = guest_spec(vm, node.storages, node.gpus.claim(vm.vmid, vm.config, users), node.acting_firewall(vm.vmid))
         if spec.cloud_init is not None:
             log("generating cloud-init ISO")
         await node.hypervisor.start(spec)

@@ -43,6 +43,7 @@ _GUEST_FILES = {
     "inittab": ("etc/inittab", 0o644),
     "lspci": ("usr/bin/lspci", 0o755),
     "motd": ("etc/motd", 0o644),
+    "new-card": ("usr/lib/tiny/new-card", 0o755),
     "pam-sudo": ("etc/pam.d/sudo", 0o644),
     "power-button": ("usr/lib/tiny/power-button", 0o755),
     "power-off": ("etc/acpi/PWRF/00000080", 0o755),

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pvelocal.hypervisor import Disk, GuestSpec, HypervisorError
+from pvelocal.hypervisor import Disk, GuestSpec, HypervisorError, Nic
 from pvelocal.qemu.guest_files import GuestFiles
+from pvelocal.qemu.lan import lan_netdev
 from pvelocal.qemu.network import netdev
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
@@ -15,8 +16,11 @@ BALLOON_DEVICE = "balloon0"
 SERIAL_DEVICE = "serial0"
 SEED_NODE = "seed"
 _CONSOLE_BYTES = 65536
-_CDROM_BUSES = 6
+_AHCI_PORTS = 6
+# The root bus has no hotplug.
+_CARDS_BUS = "cards"
 _DISK_FORMATS = {".qcow2": "qcow2", ".raw": "raw"}
+_CARD_MODELS = {"virtio": "virtio-net-pci", "e1000": "e1000", "e1000e": "e1000e"}
 
 Accelerator = Literal["kvm", "tcg"]
 
@@ -42,7 +46,7 @@ def command_line(spec: GuestSpec, files: GuestFiles, machine: Machine) -> list[s
         *_channels(spec, files),
         *_disks(spec),
         *_seed(spec, files),
-        *_cards(spec, machine),
+        *_cards(spec, files, machine),
         *_gpus(spec),
     ]
 
@@ -128,16 +132,23 @@ def _channels(spec: GuestSpec, files: GuestFiles) -> list[str]:
 
 def _disks(spec: GuestSpec) -> list[str]:
     words: list[str] = []
-    for disk in (disk for disk in spec.disks if disk.media == "disk"):
-        device = f"virtio-blk-pci,id={disk.slot},drive={disk_node(disk.slot)},serial={disk.slot}"
-        words += [*_drive(disk, disk_format(disk.path)), "-device", device + _boot_index(disk)]
-    cdroms = [disk for disk in spec.disks if disk.media == "cdrom"]
-    if len(cdroms) > _CDROM_BUSES:
-        raise HypervisorError(f"at most {_CDROM_BUSES} CD drives are possible")
-    for bus, disk in enumerate(cdroms):
-        device = f"ide-cd,bus=ide.{bus},id={disk.slot},drive={disk_node(disk.slot)}"
-        words += [*_drive(disk, "raw"), "-device", device + _boot_index(disk)]
+    on_ahci = [disk for disk in spec.disks if _is_on_ahci(disk)]
+    if len(on_ahci) > _AHCI_PORTS:
+        raise HypervisorError(f"at most {_AHCI_PORTS} CD drives and SATA disks are possible")
+    for disk in spec.disks:
+        drive = f"id={disk.slot},drive={disk_node(disk.slot)}"
+        device = f"virtio-blk-pci,{drive},serial={disk.slot}"
+        if disk in on_ahci:
+            model = "ide-cd" if disk.media == "cdrom" else "ide-hd"
+            device = f"{model},bus=ide.{on_ahci.index(disk)},{drive}"
+        kind = "raw" if disk.media == "cdrom" else disk_format(disk.path)
+        words += [*_drive(disk, kind), "-device", device + _boot_index(disk)]
     return words
+
+
+def _is_on_ahci(disk: Disk) -> bool:
+    """Whether it is a drive that every system has a driver for."""
+    return disk.media == "cdrom" or disk.slot.startswith(("ide", "sata"))
 
 
 def _drive(disk: Disk, driver: str) -> list[str]:
@@ -162,11 +173,31 @@ def _seed(spec: GuestSpec, files: GuestFiles) -> list[str]:
     return ["-blockdev", json.dumps(node), "-device", f"virtio-blk-pci,id=cloudinit,drive={SEED_NODE},serial=cloudinit"]
 
 
-def _cards(spec: GuestSpec, machine: Machine) -> list[str]:
-    words: list[str] = []
+def card_name(index: int) -> str:
+    """Name of the device that is a card."""
+    return f"nic{index}"
+
+
+def card_options(nic: Nic, files: GuestFiles, machine: Machine) -> tuple[str, str]:
+    """A card: the network behind it, and the device. All but the first are where they can be put in and taken out."""
+    tagged = nic.tag is not None
+    network = lan_netdev(nic, files.sockets, files.vmid) if tagged else netdev(nic, machine.ssh_port)
+    place = f",bus={_CARDS_BUS},addr={nic.index}" if nic.index else ""
+    return network, f"{_card_model(nic)},netdev=net{nic.index},id={card_name(nic.index)},mac={nic.mac},romfile={place}"
+
+
+def _card_model(nic: Nic) -> str:
+    try:
+        return _CARD_MODELS[nic.model]
+    except KeyError:
+        raise HypervisorError(f"network card model '{nic.model}' is not supported") from None
+
+
+def _cards(spec: GuestSpec, files: GuestFiles, machine: Machine) -> list[str]:
+    words = ["-device", "i82801b11-bridge,id=dmi", "-device", f"pci-bridge,id={_CARDS_BUS},bus=dmi,addr=1,chassis_nr=1"]
     for nic in spec.nics:
-        device = f"virtio-net-pci,netdev=net{nic.index},id=nic{nic.index},mac={nic.mac},romfile="
-        words += ["-netdev", netdev(nic, machine.ssh_port), "-device", device]
+        network, device = card_options(nic, files, machine)
+        words += ["-netdev", network, "-device", device]
     return words
 
 

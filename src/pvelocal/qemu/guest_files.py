@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pvelocal.hypervisor import GuestSpec, HypervisorError
+from pvelocal.hypervisor import GuestSpec, HypervisorError, Nic
+from pvelocal.qemu.lan import LONGEST_NAME
 
-# A unix socket's address holds 107 bytes; the longest name below is a VMID of nine digits with its suffix.
+# A unix socket's address holds 107 bytes; VMIDs have at most nine digits.
 _SOCKET_PATH_LIMIT = 107
-_LONGEST_SOCKET_NAME = len("/999999999.serial")
+_LONGEST_SOCKET_NAME = max(len("/999999999.serial"), LONGEST_NAME)
 
 
 @dataclass(frozen=True)
@@ -86,17 +87,22 @@ class GuestFiles:
 
 @dataclass(frozen=True)
 class GuestRecord:
-    """What must be known of a running guest to read its counters."""
+    """What must be known of a running guest that was found again: to read its counters, to connect its cards."""
 
     cores: int
     memory_mb: int
-    macs: tuple[str, ...]
+    nics: tuple[Nic, ...]
     agent: bool
+
+    @property
+    def macs(self) -> frozenset[str]:
+        """The addresses of its cards, in lower case."""
+        return frozenset(nic.mac.lower() for nic in self.nics)
 
     @classmethod
     def of(cls, spec: GuestSpec) -> "GuestRecord":
         """The record of a guest that is about to start."""
-        return cls(spec.cores, spec.memory_mb, tuple(nic.mac.lower() for nic in spec.nics), spec.agent)
+        return cls(spec.cores, spec.memory_mb, spec.nics, spec.agent)
 
     @classmethod
     def read(cls, files: GuestFiles) -> "GuestRecord | None":
@@ -105,7 +111,8 @@ class GuestRecord:
             values = json.loads(files.record.read_text())
         except (OSError, ValueError):
             return None
-        return cls(values["cores"], values["memory_mb"], tuple(values["macs"]), values["agent"])
+        nics = tuple(Nic(**nic) for nic in values["nics"])
+        return cls(values["cores"], values["memory_mb"], nics, values["agent"])
 
     def write(self, files: GuestFiles) -> None:
         """Keep it, all or nothing."""

@@ -2,21 +2,23 @@
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import cast
 
 from pvelocal.cloudinit import render_network
-from pvelocal.hypervisor import AgentUnavailable, Counters, GuestSpec, HypervisorError, PowerState
+from pvelocal.hypervisor import AgentUnavailable, CloudInit, Counters, GuestSpec, HypervisorError, Nic, PowerState
 from pvelocal.qemu import accelerator, disks, guest_agent
+from pvelocal.qemu.cards import plug_card, unplug_card
 from pvelocal.qemu.command import AGENT_DEVICE, SERIAL_DEVICE, Accelerator, Machine, command_line, disk_node
 from pvelocal.qemu.guest_files import GuestDirectory, GuestFiles, GuestRecord
+from pvelocal.qemu.lan import Lans
 from pvelocal.qemu.meter import BALLOON_PATH, Meter
 from pvelocal.qemu.monitor import Monitor
 from pvelocal.qemu.network import guest_nameservers, guest_nics, ssh_port, taken_addresses
 from pvelocal.qemu.process import Process, find_process
 from pvelocal.qemu.programs import ProgramMissing, apt_command, require
-from pvelocal.qemu.seed import write_seed
+from pvelocal.qemu.seed import rewrite_seed, write_seed
 from pvelocal.qemu.subprocesses import run
 
 PROGRAMS = ("qemu-system-x86_64", "qemu-img")
@@ -31,6 +33,7 @@ _AGENT_SECONDS = 3.0
 # A guest that is still booting may miss the power button.
 _POWER_BUTTON_EVERY_SECONDS = 10.0
 _GOODBYE_SECONDS = 10.0
+_DISPLAY_PASSWORD_SECONDS = 30
 _BALLOON_POLL_SECONDS = 2
 
 
@@ -45,6 +48,7 @@ class QemuHypervisor:
         self._machine: Machine | None = None
         self._monitors: dict[int, Monitor] = {}
         self._meters: dict[int, Meter] = {}
+        self._lans = Lans()
         self._power_locks: dict[int, asyncio.Lock] = {}
         self._agent_locks: dict[int, asyncio.Lock] = {}
 
@@ -73,6 +77,8 @@ class QemuHypervisor:
         for files in self._guests.guests():
             if find_process(files.pid_file):
                 await self._watch_memory(files.vmid)
+                if record := GuestRecord.read(files):
+                    self._join_lans(files, record.nics)
 
     async def close(self, *, keep_guests: bool) -> None:
         """Let go of the guests, or end them: by their power button, then by force."""
@@ -80,6 +86,7 @@ class QemuHypervisor:
             await asyncio.gather(*(self._end(files.vmid) for files in self._guests.guests()))
         for monitor in self._monitors.values():
             await monitor.close()
+        self._lans.close()
         self._monitors.clear()
         self._meters.clear()
 
@@ -114,6 +121,7 @@ class QemuHypervisor:
             await self._prepare(spec, files)
             command = command_line(spec, files, self._opened)
             await run(*command, timeout_seconds=_START_SECONDS)
+            self._join_lans(files, spec.nics)
             await self._watch_memory(spec.vmid)
 
     async def stop(self, vmid: int) -> None:
@@ -153,6 +161,30 @@ class QemuHypervisor:
     async def reset(self, vmid: int) -> None:
         """Press the reset button; HypervisorError for a stopped guest."""
         await self._running_monitor(vmid).execute("system_reset")
+
+    async def plug(self, spec: GuestSpec, index: int) -> None:
+        """Put a card into a running guest; nothing happens when it is there already."""
+        files = self._guests.guest(spec.vmid)
+        (nic,) = (nic for nic in spec.nics if nic.index == index)
+        async with self._power_locks.setdefault(spec.vmid, asyncio.Lock()):
+            await plug_card(self._running_monitor(spec.vmid), nic, files, self._opened)
+            self._cards_changed(spec, files)
+            self._join_lans(files, (nic,))
+
+    async def unplug(self, spec: GuestSpec, index: int) -> None:
+        """Take a card out of a running guest; HypervisorError when the guest does not let go of it."""
+        files = self._guests.guest(spec.vmid)
+        async with self._power_locks.setdefault(spec.vmid, asyncio.Lock()):
+            await unplug_card(self._running_monitor(spec.vmid), index)
+            self._cards_changed(spec, files)
+            self._lans.leave(files.sockets, spec.vmid, index)
+
+    async def write_cloud_init(self, spec: GuestSpec) -> None:
+        """Make the cloud-init drive of a running guest anew, in its place."""
+        if spec.cloud_init is not None:
+            await asyncio.to_thread(
+                rewrite_seed, self._guests.guest(spec.vmid).seed, seed_documents(spec, spec.cloud_init)
+            )
 
     async def pause(self, vmid: int) -> None:
         """Stop the guest's processors; HypervisorError for a stopped guest."""
@@ -198,6 +230,16 @@ class QemuHypervisor:
         async with self._agent_locks.setdefault(vmid, asyncio.Lock()):
             return await guest_agent.ask(self._guests.guest(vmid).agent, command, _AGENT_SECONDS)
 
+    async def open_display(self, vmid: int, password: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the guest's screen, with a password of its own; HypervisorError for a stopped guest."""
+        monitor = self._running_monitor(vmid)
+        await monitor.execute("set_password", protocol="vnc", password=password)
+        await monitor.execute("expire_password", protocol="vnc", time=f"+{_DISPLAY_PASSWORD_SECONDS}")
+        try:
+            return await asyncio.open_unix_connection(str(self._guests.guest(vmid).display))
+        except OSError as error:
+            raise HypervisorError("QEMU's display cannot be reached") from error
+
     async def forget(self, vmid: int) -> None:
         """Remove everything kept about a stopped guest except its disks; HypervisorError while it runs."""
         if self._process(vmid) is not None:
@@ -238,6 +280,8 @@ class QemuHypervisor:
     def _check(self, spec: GuestSpec) -> None:
         if spec.bios == "ovmf" and self._opened.firmware is None:
             raise HypervisorError(f"UEFI firmware is not installed; install with: {apt_command(['ovmf'])}")
+        if spec.tpm:
+            raise HypervisorError("this node has no TPM to give: its guests run without swtpm")
         for disk in spec.disks:
             if not disk.path.exists():
                 raise HypervisorError(f"volume '{disk.path.name}' does not exist")
@@ -251,14 +295,16 @@ class QemuHypervisor:
         if spec.bios == "ovmf" and not files.firmware_variables.exists():
             shutil.copyfile(_OVMF_VARIABLES, files.firmware_variables)
         if spec.cloud_init is not None:
-            network = render_network(guest_nics(spec.nics), guest_nameservers(spec.nics), spec.cloud_init.search_domain)
-            documents = {
-                "meta-data": spec.cloud_init.meta_data,
-                "network-config": network,
-                "user-data": spec.cloud_init.user_data,
-            }
-            await asyncio.to_thread(write_seed, files.seed, documents)
+            await asyncio.to_thread(write_seed, files.seed, seed_documents(spec, spec.cloud_init))
         GuestRecord.of(spec).write(files)
+
+    def _cards_changed(self, spec: GuestSpec, files: GuestFiles) -> None:
+        GuestRecord.of(spec).write(files)
+        self._meters.pop(spec.vmid, None)
+
+    def _join_lans(self, files: GuestFiles, nics: Iterable[Nic]) -> None:
+        for nic in nics:
+            self._lans.join(files.sockets, files.vmid, nic)
 
     async def _watch_memory(self, vmid: int) -> None:
         await self._monitor(vmid).execute(
@@ -292,6 +338,20 @@ class QemuHypervisor:
 
     async def _let_go(self, vmid: int) -> None:
         self._meters.pop(vmid, None)
+        files = self._guests.guest(vmid)
+        record = GuestRecord.read(files)
+        for nic in record.nics if record else ():
+            self._lans.leave(files.sockets, vmid, nic.index)
         monitor = self._monitors.pop(vmid, None)
         if monitor is not None:
             await monitor.close()
+
+
+def seed_documents(spec: GuestSpec, cloud_init: CloudInit) -> dict[str, str]:
+    """What the cloud-init drive holds: the addresses are those that the guest sees itself with."""
+    nameservers = guest_nameservers(spec.nics)
+    return {
+        "meta-data": cloud_init.meta_data,
+        "network-config": render_network(guest_nics(spec.nics), nameservers, cloud_init.search_domain),
+        "user-data": cloud_init.user_data,
+    }

@@ -1,7 +1,8 @@
 """User-mode networking: which port of the host leads to a guest, and which addresses the guest sees itself with.
 
 QEMU's built-in network (slirp) needs no rights. Each card is a network of its own, 10.0.(2+index).0/24, with the
-gateway at .2, a name server at .3 and the guest at .15.
+gateway at .2, a name server at .3 and the guest at .15. Cards with a VLAN tag are on a network inside the machine
+instead (`lan.py`).
 """
 
 import contextlib
@@ -41,7 +42,7 @@ def netdev(nic: Nic, port: int) -> str:
 
 def host_address(nic: Nic) -> str | None:
     """The host's address that stands for a card, if it was given one."""
-    if nic.address is None or nic.address == "dhcp":
+    if nic.tag is not None or nic.address is None or nic.address == "dhcp":
         return None
     interface = ip_interface(nic.address)
     return str(interface.ip) if isinstance(interface, IPv4Interface) else None
@@ -57,7 +58,7 @@ def guest_nics(nics: Iterable[Nic]) -> tuple[Nic, ...]:
     """The cards as the guest must configure them; only the first has a gateway."""
     inside = []
     for nic in nics:
-        if nic.address is None or nic.address == "dhcp":
+        if nic.tag is not None or nic.address is None or nic.address == "dhcp":
             inside.append(nic)
             continue
         prefix = _prefix(nic)

@@ -7,6 +7,7 @@ from pathlib import Path
 from pycdlib import PyCdlib
 
 VOLUME_ID = "cidata"
+_BYTES = 4 << 20
 
 
 def write_seed(path: Path, documents: Mapping[str, str]) -> None:
@@ -23,5 +24,17 @@ def write_seed(path: Path, documents: Mapping[str, str]) -> None:
     partial.touch(mode=0o600)
     with partial.open("wb") as file:
         iso.write_fp(file)
+        # Its size is fixed while a guest runs.
+        file.truncate(max(file.tell(), _BYTES))
     iso.close()
     partial.replace(path)
+
+
+def rewrite_seed(path: Path, documents: Mapping[str, str]) -> None:
+    """Write the drive of a running guest anew: the same file, which is open, with other content."""
+    other = path.with_suffix(".new")
+    write_seed(other, documents)
+    content = other.read_bytes()
+    other.unlink()
+    with path.open("r+b") as file:
+        file.write(content)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from local_guests import guest
+from local_guests import guest, nic
 from pvelocal.hypervisor import HypervisorError
 from pvelocal.qemu.guest_files import GuestDirectory, GuestRecord
 
@@ -66,4 +66,4 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
     assert GuestRecord.read(files) is None
     files.make()
     GuestRecord.of(guest(cores=3)).write(files)
-    assert GuestRecord.read(files) == GuestRecord(3, 256, ("bc:24:11:00:00:00",), True)
+    assert GuestRecord.read(files) == GuestRecord(3, 256, (nic(),), True)

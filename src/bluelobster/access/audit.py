@@ -1,0 +1,148 @@
+"""The audit log's writing side: every request that would change something leaves a line, without what it said."""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from uuid import UUID
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+from starlette.exceptions import HTTPException
+
+from bluelobster.access.once import REPLAYED
+from bluelobster.access.principal import Principal
+from bluelobster.access.shown_once import SECRET_KEY
+from bluelobster.clock import Clock
+from bluelobster.db.pool import Pool, Tx, transaction
+from bluelobster.http.errors import ApiError
+from bluelobster.http.handlers import CODES
+from bluelobster.http.requests import request_id
+
+log = logging.getLogger(__name__)
+
+PREFIX = "/api/v1"
+LONGEST_TARGET = 200
+UNSHOWN = re.compile(r"[^ -~]")
+
+
+@dataclass
+class Line:
+    """What one request leaves. `status` is the one of success; `written` says whether a transaction of it holds the
+    line already."""
+
+    principal: Principal
+    operation: str
+    client_ip: str | None
+    target: str
+    instance_id: UUID | None
+    status: int
+    written: bool = False
+
+    async def accept(self, tx: Tx, clock: Clock) -> None:
+        """Part of what the request does: neither is kept without the other."""
+        await self._write(tx, clock, self.status, None)
+        self.written = True
+
+    async def settle(self, pool: Pool, clock: Clock) -> None:
+        """For a request that had no transaction to put it in: what it did is done, whether this can be kept or not."""
+        if self.written:
+            return
+        try:
+            async with transaction(pool) as tx:
+                await self.accept(tx, clock)
+        except (OperationalError, PoolTimeout) as error:
+            log.error("%s by %s is missing in the audit log: %s", self.operation, self.principal.key_prefix, error)
+
+    async def refuse(self, pool: Pool, clock: Clock, error: Exception) -> None:
+        """Nothing was done; a database that is away does not hear of it either."""
+        status, code = outcome(error)
+        with suppress(OperationalError, PoolTimeout):
+            async with transaction(pool) as tx:
+                await self._write(tx, clock, status, code)
+
+    async def _write(self, tx: Tx, clock: Clock, status: int, error: str | None) -> None:
+        await tx.execute(
+            """insert into audit_log (account_id, at, key_prefix, client_ip, request_id, operation, target,
+                                      instance_id, status, error)
+               values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+            (
+                self.principal.account_id,
+                clock.now(),
+                self.principal.key_prefix,
+                self.client_ip,
+                request_id.get(),
+                self.operation,
+                self.target,
+                self.instance_id,
+                status,
+                error,
+            ),
+        )
+
+
+current: ContextVar[Line | None] = ContextVar("audit_line", default=None)
+
+
+def concerning(instance_id: UUID) -> None:
+    """The request that is being answered is about this instance, which its path does not name."""
+    line = current.get()
+    if line is not None:
+        line.instance_id = instance_id
+
+
+def line_of(request: Request, principal: Principal, operation: str, status: int) -> Line:
+    """The line of a request that begins."""
+    named = request.path_params.get("instance_id") or request.path_params.get("vm_uuid")
+    line = Line(
+        principal,
+        operation,
+        request.client.host if request.client else None,
+        shown(request.scope["path"]),
+        _uuid(named),
+        status,
+    )
+    current.set(line)
+    request.state.line = line
+    return line
+
+
+async def audited(line: Line, pool: Pool, clock: Clock, answer: Callable[[], Awaitable[Response]]) -> Response:
+    """The answer, with its line; an answer that is only repeated changes nothing and leaves none."""
+    try:
+        response = await answer()
+    except Exception as error:
+        await line.refuse(pool, clock, error)
+        raise
+    if REPLAYED not in response.headers:
+        await line.settle(pool, clock)
+    return response
+
+
+def shown(path: str) -> str:
+    """A path as it may be kept: somebody may have put a whole key where its prefix belongs."""
+    return UNSHOWN.sub("?", SECRET_KEY.sub("?", path.removeprefix(PREFIX)))[:LONGEST_TARGET]
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
+
+
+def outcome(error: Exception) -> tuple[int, str]:
+    """Status and code of the answer that an exception becomes."""
+    if isinstance(error, ApiError):
+        return error.status, error.code
+    if isinstance(error, RequestValidationError):
+        return 422, "validation_error"
+    if isinstance(error, HTTPException):
+        return error.status_code, CODES.get(error.status_code, "invalid_request")
+    if isinstance(error, OperationalError | PoolTimeout):
+        return 503, "service_unavailable"
+    return 500, "internal_error"

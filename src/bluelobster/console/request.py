@@ -1,0 +1,33 @@
+"""Asking for a console."""
+
+from datetime import datetime
+from typing import Any
+
+from bluelobster.access.principal import Sight
+from bluelobster.access.sealing import Seal
+from bluelobster.clock import rfc3339
+from bluelobster.console.address import Address
+from bluelobster.console.tickets import issue
+from bluelobster.db.pool import Tx
+from bluelobster.http.errors import InvalidRequest, NotFound
+from bluelobster.instances.find import find_instance
+
+
+async def request_console(
+    tx: Tx, sight: Sight, instance_id: str, address: Address, seal: Seal, now: datetime
+) -> dict[str, Any]:
+    """A ticket for the screen of a running instance, and all ways to use it. Raises NotFound and InvalidRequest."""
+    instance = await find_instance(tx, sight, instance_id, NotFound("not_found", "Instance not found"))
+    if instance.status != "rented" or instance.power_status != "running":
+        raise InvalidRequest("invalid_state", "Instance must be running to access console")
+    ticket = await issue(tx, instance.id, seal, now)
+    return {
+        "instance_id": str(instance.id),
+        "ticket": ticket.text,
+        "host": address.host,
+        "port": address.port,
+        "password": ticket.password,
+        "websocket_url": address.websocket_url(ticket.text),
+        "console_url": address.console_url(ticket.text),
+        "expires_at": rfc3339(ticket.expires_at),
+    }

@@ -1,0 +1,64 @@
+"""Write down what happened, in the transaction that makes it true."""
+
+from datetime import datetime
+from typing import Any, Literal, LiteralString
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from bluelobster.db.pool import Tx
+
+InstanceKind = Literal[
+    "instance.created",
+    "instance.ready",
+    "instance.failed",
+    "instance.power",
+    "instance.renamed",
+    "instance.team",
+    "instance.terminating",
+    "instance.deleted",
+]
+TaskKind = Literal["task.created", "task.processing", "task.completed", "task.failed"]
+Kind = Literal[InstanceKind, TaskKind]
+
+WAKE = "events_recorded"
+SYSTEM = "system"
+
+# Progress waits for the next look: a notification makes commits queue up, and there are many of these.
+_TELL = f"select pg_notify('{WAKE}', '') from recorded where kind <> 'task.processing'"
+_COLUMNS = "account_id, team_id, instance_id, task_id, kind, data, actor, created_at"
+
+INSTANCE: LiteralString = f"""
+    with recorded as (
+      insert into events ({_COLUMNS})
+      select i.account_id, i.team_id, i.id, t.id, %(kind)s,
+             jsonb_build_object('name', i.name, 'status', i.status, 'power_status', i.power_status) || %(more)s,
+             coalesce(%(actor)s, t.key_prefix, '{SYSTEM}'), %(now)s
+      from instances i left join tasks t on t.instance_id = i.id and t.ended_at is null
+      where i.id = %(instance_id)s returning kind)
+    {_TELL}"""
+
+TASK: LiteralString = f"""
+    with recorded as (
+      insert into events ({_COLUMNS})
+      select coalesce(i.account_id, t.account_id), i.team_id, t.instance_id, t.id,
+             case t.status when 'PENDING' then 'task.created' else 'task.' || lower(t.status) end,
+             jsonb_build_object('operation', t.operation, 'status', t.status, 'message', t.message,
+                                'progress', t.progress),
+             coalesce(t.key_prefix, '{SYSTEM}'), %(now)s
+      from tasks t left join instances i on i.id = t.instance_id
+      where t.id = %(task_id)s returning kind)
+    {_TELL}"""
+
+
+async def record_instance(
+    tx: Tx, kind: InstanceKind, instance_id: UUID, now: datetime, actor: str | None = None, **more: Any
+) -> None:
+    """An instance became what its row says now. Without `actor`, whoever asked for the operation on it did it."""
+    values = {"kind": kind, "instance_id": instance_id, "now": now, "actor": actor, "more": Jsonb(more)}
+    await tx.execute(INSTANCE, values)
+
+
+async def record_task(tx: Tx, task_id: UUID, now: datetime) -> None:
+    """A task became what its row says now."""
+    await tx.execute(TASK, {"task_id": task_id, "now": now})

@@ -1,0 +1,108 @@
+"""A real machine boots from a real image: its screen shows what the image brought."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from bluelobster.system_packages import BOOTABLE_ISO
+from e2e.local_cloud import NOTHING, LocalCloud, eventually, up
+from pvelocal.qemu.monitor import Monitor
+
+pytestmark = pytest.mark.e2e
+PATIENCE = 60.0
+IMAGE = Path(BOOTABLE_ISO[0].program)
+# What the boot loader of the image says first.
+GREETING = "Minimal BASH-like line editing is supported"
+LIT = 32
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its base calls it so
+        """Nobody needs to know."""
+
+
+@contextmanager
+def mirror(folder: Path) -> Iterator[str]:
+    """A web server that gives the files of a folder."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
+    monkeypatch.setenv("BLUELOBSTER_ISO_ALLOWED_NETWORKS", "127.0.0.1/32")
+    with up(tmp_path / "data", "qemu") as running:
+        yield running
+
+
+class Screen:
+    """What a guest shows, seen through QEMU's second monitor."""
+
+    def __init__(self, pid: int, folder: Path) -> None:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        self._socket = next(Path(word[5:].partition(",")[0]) for word in words if ".qmp2,server" in word)
+        self._folder = folder
+
+    def picture(self) -> tuple[int, int, bytes]:
+        """Width, height and three bytes a point."""
+        path = self._folder / "screen.ppm"
+        self._ask("screendump", filename=str(path))
+        kind, width, height, _, points = path.read_bytes().split(maxsplit=4)
+        assert kind == b"P6"
+        return int(width), int(height), points
+
+    def _ask(self, command: str, **arguments: object) -> None:
+        async def ask() -> None:
+            monitor = Monitor(self._socket)
+            await monitor.execute(command, **arguments)
+            await monitor.close()
+
+        asyncio.run(ask())
+
+
+def disc(cloud: LocalCloud) -> list[Path]:
+    return list((cloud.data / "node" / "template" / "iso").iterdir())
+
+
+def test_a_machine_boots_from_an_image(cloud: LocalCloud, tmp_path: Path) -> None:
+    with mirror(IMAGE.parent) as address:
+        launch = {
+            "region": "us-east-1",
+            "instance_type": "v1_cpu_small",
+            "username": "captain",
+            "iso_url": f"{address}/{IMAGE.name}?token=x",
+        }
+        answer = cloud.api.post("/instances/launch-instance", json=launch)
+        cloud.completed(answer)
+    instance = f"/instances/{answer.json()['vm_uuid']}"
+    shown = cloud.api.get(instance).json()
+    assert (shown["template_name"], shown["power_status"]) == (None, "running")
+    assert [path.read_bytes() == IMAGE.read_bytes() for path in disc(cloud)] == [True]
+    (pid,) = cloud.machines()
+    screen = Screen(pid, tmp_path)
+    import time
+    for i in range(20):
+        time.sleep(1)
+        w,h,p = screen.picture()
+        print(i,w,h,len(p),sum(b>LIT for b in p[::3]))
+    (tmp_path/'screen.ppm').rename('/tmp/iso/screen.ppm')
+    for a in (0xb8000,):
+        screen._ask("pmemsave", val=a, size=4000, filename="/tmp/iso/text.bin")
+    print(Path('/tmp/iso/text.bin').read_bytes()[::2])
+
+    assert cloud.api.delete(instance).json()["status"] == "success"
+    assert disc(cloud) == []
+    assert cloud.leftovers() == NOTHING
