@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 import httpx
 
 from bluelobster.pve import Endpoint, PveClient
+from bluelobster.pve.wire import Answer, Request
 from pve import schema
 from pve.multipart import parse_upload
 from pve.recordings import Exchange, exchanges
@@ -22,7 +23,32 @@ Handler = Callable[[httpx.Request], httpx.Response] | Callable[[httpx.Request], 
 
 def client_of(handler: Handler) -> PveClient:
     """A client whose requests all go to `handler`."""
-    return PveClient(ENDPOINT, NODE, http=httpx.MockTransport(handler))
+    return PveClient(ENDPOINT, NODE, wire=HandledWire(handler))
+
+
+@dataclass
+class HandledWire:
+    """Instead of a network: gives every request to a handler. What a handler raises is what became of it."""
+
+    handler: Handler
+
+    async def send(self, request: Request) -> Answer:
+        streamed = request.content
+        content = streamed if isinstance(streamed, bytes) else b"".join([part async for part in streamed])
+        answer = self.handler(
+            httpx.Request(
+                request.method,
+                f"{ENDPOINT.url}{request.path}",
+                headers=request.headers,
+                content=content,
+                extensions={"seconds": request.seconds},
+            )
+        )
+        response = answer if isinstance(answer, httpx.Response) else await answer
+        return Answer(response.status_code, response.reason_phrase, response.content)
+
+    async def aclose(self) -> None:
+        return None
 
 
 def answering(status: int, body: Any, reason: str = "") -> PveClient:

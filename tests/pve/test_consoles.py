@@ -72,9 +72,7 @@ async def test_pictures_in_another_format(pve: PveClient, running: int) -> None:
         assert len(await viewer.wire.exactly(160 * 96 * 2)) == 160 * 96 * 2
 
 
-async def test_a_ticket_is_good_for_one_machine_and_once(
-    pve: PveClient, running: int, node: RunningNode
-) -> None:
+async def test_a_ticket_is_good_for_one_machine_and_once(pve: PveClient, running: int, node: RunningNode) -> None:
     ticket = await pve.vncproxy(running)
     for wrong in (VncTicket(ticket.port, ticket.ticket + "x", ""), VncTicket(ticket.port + 1, ticket.ticket, "")):
         with pytest.raises(errors.Unauthorized):

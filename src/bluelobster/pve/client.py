@@ -3,8 +3,6 @@
 from types import TracebackType
 from typing import Self
 
-import httpx
-
 from bluelobster.pve.consoles import ConsoleCalls
 from bluelobster.pve.endpoint import Endpoint
 from bluelobster.pve.firewall import FirewallCalls
@@ -13,17 +11,18 @@ from bluelobster.pve.storage import StorageCalls
 from bluelobster.pve.tasks import TaskCalls
 from bluelobster.pve.transport import Transport
 from bluelobster.pve.vms import VmCalls
+from bluelobster.pve.wire import Wire
 
 
 class PveClient(NodeCalls, StorageCalls, VmCalls, FirewallCalls, ConsoleCalls, TaskCalls):
     """Calls to `node` through the API at `endpoint`, which any node of its cluster may serve.
 
     Every method raises a PveError (see `errors`) when its call fails. Safe for many coroutines at once. Close it with
-    `aclose()` or use it as an asynchronous context manager. `http` replaces the network, for tests.
+    `aclose()` or use it as an asynchronous context manager. `wire` replaces the network, for tests.
     """
 
-    def __init__(self, endpoint: Endpoint, node: str, *, http: httpx.AsyncBaseTransport | None = None) -> None:
-        super().__init__(Transport(endpoint, http), node)
+    def __init__(self, endpoint: Endpoint, node: str, *, wire: Wire | None = None) -> None:
+        super().__init__(Transport(endpoint, wire), node)
 
     async def __aenter__(self) -> Self:
         return self

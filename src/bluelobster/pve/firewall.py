@@ -54,7 +54,9 @@ class FirewallRule:
             type=text(fields, "type"),
             action=text(fields, "action"),
             enabled=integer(fields, "enable", 0) != 0,
-            fields=MappingProxyType({name: text(fields, name) for name in _RULE_FIELDS if fields.get(name) is not None}),
+            fields=MappingProxyType(
+                {name: text(fields, name) for name in _RULE_FIELDS if fields.get(name) is not None}
+            ),
             digest=text(fields, "digest"),
         )
 

@@ -1,29 +1,27 @@
 """HTTP to one Proxmox VE API: sends calls, repeats what is safe to repeat, tells errors apart."""
 
 import asyncio
+import json
 import random
-import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-
-import httpx
+from urllib.parse import quote, urlencode
 
 from bluelobster.pve import diagnosis, errors
 from bluelobster.pve.endpoint import Endpoint
-from bluelobster.pve.tls import tls_context
+from bluelobster.pve.wire import Answer, HttpWire, Request, Wire
 
 Parameters = Mapping[str, str | int]
 
 NO_PARAMETERS: Parameters = MappingProxyType({})
 
-_TIMEOUT = httpx.Timeout(30, connect=5)
-_UPLOAD_TIMEOUT = httpx.Timeout(120, connect=5)
-# Proxmox's API server closes a connection that idled for 5 s; ours has to give it up first, or a call might be
-# written into a connection that is being closed.
-_LIMITS = httpx.Limits(max_connections=32, max_keepalive_connections=16, keepalive_expiry=3)
+_ROOT = "/api2/json"
+_SECONDS = 30.0
+_UPLOAD_SECONDS = 120.0
 _PAUSES = (0.1, 0.4)
 _SECRET_PARAMETERS = ("cipassword", "password")
+_FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True)
@@ -41,53 +39,47 @@ class Transport:
     A call that was not sent is tried again, and so is a lost answer of a call that may be repeated; both a few times.
     """
 
-    def __init__(self, endpoint: Endpoint, http: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, wire: Wire | None = None) -> None:
         self.endpoint = endpoint
         self._secret = endpoint.secret
-        self._http = httpx.AsyncClient(
-            base_url=f"{endpoint.url.rstrip('/')}/api2/json",
-            headers={"Authorization": f"PVEAPIToken={endpoint.token}", "Accept": "application/json"},
-            transport=http or httpx.AsyncHTTPTransport(verify=tls_context(endpoint.fingerprint), limits=_LIMITS),
-            timeout=_TIMEOUT,
-            trust_env=False,
-        )
+        self._wire = wire or HttpWire(endpoint.url.rstrip("/"), endpoint.fingerprint)
+        self._headers = {"Authorization": f"PVEAPIToken={endpoint.token}", "Accept": "application/json"}
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        await self._wire.aclose()
 
     async def get(self, path: str, parameters: Parameters = NO_PARAMETERS) -> object:
         """Read something."""
-        request = self._http.build_request("GET", path, params=_plain(parameters))
-        return await self._send(request, parameters, repeatable=True)
+        return await self._send(self._in_query("GET", path, parameters), parameters, repeatable=True)
 
     async def post(self, path: str, parameters: Parameters = NO_PARAMETERS) -> object:
         """Make something happen, once."""
-        request = self._http.build_request("POST", path, data=_plain(parameters))
-        return await self._send(request, parameters)
+        return await self._send(self._in_form("POST", path, parameters), parameters)
 
     async def put(self, path: str, parameters: Parameters, *, repeatable: bool = False) -> object:
         """Change something; `repeatable` when doing it twice is the same as once."""
-        request = self._http.build_request("PUT", path, data=_plain(parameters))
-        return await self._send(request, parameters, repeatable=repeatable)
+        return await self._send(self._in_form("PUT", path, parameters), parameters, repeatable=repeatable)
 
     async def delete(self, path: str, parameters: Parameters = NO_PARAMETERS) -> object:
         """Remove something. The parameters go into the query: the server refuses a body."""
-        request = self._http.build_request("DELETE", path, params=_plain(parameters))
-        return await self._send(request, parameters)
+        return await self._send(self._in_query("DELETE", path, parameters), parameters)
 
     async def upload(self, path: str, body: Body) -> object:
         """Post a streamed body. It can be read once only, so nothing is repeated."""
-        request = self._http.build_request(
-            "POST",
-            path,
-            content=body.chunks,
-            headers={"Content-Type": body.content_type, "Content-Length": str(body.length)},
-            timeout=_UPLOAD_TIMEOUT,
-        )
+        headers = {**self._headers, "Content-Type": body.content_type, "Content-Length": str(body.length)}
+        request = Request("POST", _ROOT + path, headers, body.chunks, _UPLOAD_SECONDS)
         return await self._send_once(request, NO_PARAMETERS)
 
-    async def _send(self, request: httpx.Request, parameters: Parameters, *, repeatable: bool = False) -> object:
+    def _in_query(self, method: str, path: str, parameters: Parameters) -> Request:
+        query = f"?{_encoded(parameters)}" if parameters else ""
+        return Request(method, f"{_ROOT}{path}{query}", self._headers, b"", _SECONDS)
+
+    def _in_form(self, method: str, path: str, parameters: Parameters) -> Request:
+        headers = {**self._headers, "Content-Type": _FORM}
+        return Request(method, _ROOT + path, headers, _encoded(parameters).encode(), _SECONDS)
+
+    async def _send(self, request: Request, parameters: Parameters, *, repeatable: bool = False) -> object:
         for pause in _pauses():
             try:
                 return await self._send_once(request, parameters)
@@ -99,17 +91,15 @@ class Transport:
             await asyncio.sleep(pause)
         return await self._send_once(request, parameters)
 
-    async def _send_once(self, request: httpx.Request, parameters: Parameters) -> object:
+    async def _send_once(self, request: Request, parameters: Parameters) -> object:
         try:
-            response = await self._http.send(request)
-        except httpx.RequestError as error:
-            raise _noted(_connection_error(error), request) from error
-        if response.is_success:
-            return _data(response)
+            answer = await self._wire.send(request)
+        except errors.NoAnswer as error:
+            raise _noted(error, request) from error.__cause__
+        if 200 <= answer.status < 300:
+            return _data(answer, request)
         secrets = [self._secret, *(str(parameters[name]) for name in _SECRET_PARAMETERS if parameters.get(name))]
-        raise _noted(
-            diagnosis.answer_error(response.status_code, response.reason_phrase, _json(response), secrets), request
-        )
+        raise _noted(diagnosis.answer_error(answer.status, answer.reason, _json(answer), secrets), request)
 
 
 def _pauses() -> Iterator[float]:
@@ -117,42 +107,26 @@ def _pauses() -> Iterator[float]:
     return (pause * random.uniform(0.5, 1.5) for pause in _PAUSES)  # noqa: S311
 
 
-def _plain(parameters: Parameters) -> dict[str, str]:
+def _encoded(parameters: Parameters) -> str:
     """As the API wants it: booleans are 0 and 1."""
-    return {name: str(int(value)) if isinstance(value, int) else value for name, value in parameters.items()}
+    plain = {name: str(int(value)) if isinstance(value, int) else value for name, value in parameters.items()}
+    return urlencode(plain, quote_via=quote, safe="")
 
 
-def _json(response: httpx.Response) -> object:
+def _json(answer: Answer) -> object:
     try:
-        return response.json()
+        return json.loads(answer.body)
     except ValueError:
         return None
 
 
-def _data(response: httpx.Response) -> object:
-    body = _json(response)
+def _data(answer: Answer, request: Request) -> object:
+    body = _json(answer)
     if not isinstance(body, dict) or "data" not in body:
-        raise _noted(errors.UnexpectedAnswer("the answer is not a JSON object with data"), response.request)
+        raise _noted(errors.UnexpectedAnswer("the answer is not a JSON object with data"), request)
     return body["data"]
 
 
-def _connection_error(error: httpx.RequestError) -> errors.NoAnswer:
-    text = str(error) or type(error).__name__
-    if not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
-        return errors.ConnectionLost(f"the answer was lost: {text}")
-    if _untrusted(error):
-        return errors.CertificateMismatch(text)
-    return errors.Unreachable(f"no connection: {text}")
-
-
-def _untrusted(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _noted(error: errors.PveError, request: httpx.Request) -> errors.PveError:
-    error.add_note(f"in answer to {request.method} {request.url.path}")
+def _noted(error: errors.PveError, request: Request) -> errors.PveError:
+    error.add_note(f"in answer to {request.method} {request.path.partition('?')[0]}")
     return error

@@ -1,6 +1,5 @@
 """A websocket of the API, which carries bytes both ways."""
 
-import ssl
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -10,6 +9,7 @@ from bluelobster.pve import diagnosis, errors
 from bluelobster.pve.endpoint import Endpoint
 from bluelobster.pve.tls import tls_context
 from bluelobster.pve.transport import Parameters
+from bluelobster.pve.wire import reason_of
 
 _CONNECT_SECONDS = 15.0
 _CLOSE_SECONDS = 2.0
@@ -64,8 +64,4 @@ async def open_websocket(endpoint: Endpoint, path: str, parameters: Parameters) 
 def _failure(error: Exception, secrets: list[str]) -> errors.PveError:
     if isinstance(error, aiohttp.WSServerHandshakeError):
         return diagnosis.answer_error(error.status, error.message, None, secrets)
-    if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):
-        return errors.CertificateMismatch(str(error))
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return errors.Unreachable(f"no connection: {error}")
-    return errors.ConnectionLost(f"the answer was lost: {error or type(error).__name__}")
+    return reason_of(error)
