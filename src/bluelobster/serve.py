@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from pydantic import ValidationError
 
@@ -80,7 +81,7 @@ def worker() -> None:
     settings = settings_from_environment()
     log_to_stderr(settings.log_level)
     migrate(settings.database_url)
-    asyncio.run(until_told_to_stop(_work(settings)))
+    uvloop.run(until_told_to_stop(_work(settings)))
 
 
 async def _work(settings: Settings) -> None:

@@ -52,13 +52,20 @@ async def _work(settings: Settings) -> None:
 
 def watch(reached: Reached) -> None:
     """Call `reached` at every point of every task that this process carries out."""
-    perform, checkpoint, complete = Engine._perform, Run.checkpoint, Run.complete
+    perform, checkpoint, save, complete = Engine._perform, Run.checkpoint, Run.save, Run.complete
 
     async def performing(
-        self: Engine, run: Run, task: Any, operation: Any, name: str, function: Callable[..., Awaitable[None]], way: str
+        self: Engine,
+        run: Run,
+        task: Any,
+        operation: Any,
+        name: str,
+        function: Callable[..., Awaitable[None]],
+        way: str,
+        told: tuple[str, int] | None = None,
     ) -> None:
         reached(f"{way}:{name} before")
-        await perform(self, run, task, operation, name, function, way)
+        await perform(self, run, task, operation, name, function, way, told)
         reached(f"{way}:{name} saved")
 
     async def noting(self: Run, tx: Any, name: str, state: Any) -> None:
@@ -66,12 +73,18 @@ def watch(reached: Reached) -> None:
             reached(f"{name} acted")
         await checkpoint(self, tx, name, state)
 
+    async def saving(self: Run, pool: Any, name: str, state: Any) -> None:
+        if state is not None:
+            reached(f"{name} acted")
+        await save(self, pool, name, state)
+
     async def ending(self: Run, tx: Any) -> None:
         reached("end acted")
         await complete(self, tx)
 
     Engine._perform = performing  # type: ignore[method-assign]
     Run.checkpoint = noting  # type: ignore[method-assign]
+    Run.save = saving  # type: ignore[method-assign]
     Run.complete = ending  # type: ignore[method-assign]
 
 

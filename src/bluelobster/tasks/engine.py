@@ -86,24 +86,20 @@ class Engine:
         for number, step in enumerate(operation.steps):
             if f"do:{step.name}" in run.checkpoints:
                 continue
-            progress = round(100 * number / (len(operation.steps) + 1))
-            async with transaction(self.pool) as tx:
-                await run.lock(tx)
-                await _tell(tx, task, "PROCESSING", step.says, self.clock, progress)
-            await self._attempt(run, task, operation, step)
+            await self._attempt(run, task, operation, step, round(100 * number / (len(operation.steps) + 1)))
         async with transaction(self.pool) as tx:
             await run.lock(tx)
             ended = await operation.done(await operation.load(tx, task), tx, self.clock)
             await self._end(run, tx, task, "COMPLETED", ended.message)
 
-    async def _attempt(self, run: Run, task: Task, operation: Operation[Any], step: Step[Any]) -> None:
+    async def _attempt(self, run: Run, task: Task, operation: Operation[Any], step: Step[Any], progress: int) -> None:
         left = (task.deadline_at - self.clock.now()).total_seconds()
         overdue = GiveUp(f"{operation.complaint}: {step.says.lower()} took too long")
         if left <= 0:
             raise overdue
         try:
             async with asyncio.timeout(left) as limit:
-                await self._perform(run, task, operation, step.name, step.do, "do")
+                await self._perform(run, task, operation, step.name, step.do, "do", (step.says, progress))
         except TimeoutError as error:
             if limit.expired():
                 raise overdue from error
@@ -149,12 +145,16 @@ class Engine:
         name: str,
         function: Callable[..., Awaitable[None]],
         way: str,
+        told: tuple[str, int] | None = None,
     ) -> None:
-        """One function of a step, with its checkpoint: `do:name` or `undo:name`."""
+        """One function of a step, with its checkpoint: `do:name` or `undo:name`. `told` is what the task says while
+        it runs, and its progress."""
         async with transaction(self.pool) as tx:
+            await run.lock(tx)
+            if told is not None:
+                await _tell(tx, task, "PROCESSING", told[0], self.clock, told[1])
             subject = await operation.load(tx, task)
             if side_of(function) == "tx":
-                await run.lock(tx)
                 await function(subject, tx=tx)
                 await run.checkpoint(tx, f"{way}:{name}", True)
                 return
