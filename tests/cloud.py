@@ -134,12 +134,18 @@ class TestCloud:
         return {
             "instances": await self.one("select count(*) from instances where ended_at is null"),
             "addresses": await self.one("select count(*) from addresses where instance_id is not null"),
+            "networks": await self.one("select count(*) from account_networks"),
+            "usage": await self.one(
+                """select (select count(*) from usage_periods where ended_at is null)
+                        + (select count(*) from address_usage_periods where ended_at is null)"""
+            ),
             "gpus": await self.one("select count(*) from gpus where instance_id is not null"),
             "host": await self.one("select sum(vcpus_used + memory_gb_used + disk_gb_used)::int from hosts"),
             "samples": await self.one("select count(*) from instance_samples"),
             "live tasks": await self.one("select count(*) from tasks where ended_at is null"),
             "secrets": await self.one(
-                "select count(*) from instances where password_hash is not null or password_sealed is not null"
+                """select count(*) from instances where password_hash is not null or password_sealed is not null
+                     or iso_url_sealed is not null or user_data_sealed is not null"""
             ),
             "machines": len(list(vms)),
             "disks": len([path for path in (self.node.node.settings.data / "images").glob("*/*") if path.is_file()]),
@@ -149,6 +155,8 @@ class TestCloud:
 CLEAN = {
     "instances": 0,
     "addresses": 0,
+    "networks": 0,
+    "usage": 0,
     "gpus": 0,
     "host": 0,
     "samples": 0,

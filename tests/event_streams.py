@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+JSON = {"Accept": "application/json"}
+
 
 @dataclass
 class EventReader:
@@ -45,6 +47,14 @@ class EventReader:
             assert event is not None, f"the stream ended before {kind}, after {[each['kind'] for each in found]}"
             found.append(event)
         return found
+
+
+async def page(client: httpx.AsyncClient, **query: str | int) -> dict[str, Any]:
+    """One page of events."""
+    answer = await client.get("/events", params=query, headers=JSON)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from bluelobster.access.sealing import Seal
 from bluelobster.catalog import routes as catalog
 from bluelobster.catalog.connections import Connections
 from bluelobster.clock import Clock, SystemClock
+from bluelobster.console import page as console_page
 from bluelobster.console import routes as console
 from bluelobster.console.gateway import running_gateway
 from bluelobster.db.pool import Pool, connect
@@ -21,6 +22,7 @@ from bluelobster.events import routes as events
 from bluelobster.events.feed import Feed
 from bluelobster.firewall import routes as firewall
 from bluelobster.http.handlers import answer_errors
+from bluelobster.http.head import HeadLikeGet
 from bluelobster.http.limits import BodyLimit
 from bluelobster.http.openapi import complete_openapi
 from bluelobster.http.rate_headers import RateHeaders
@@ -30,6 +32,7 @@ from bluelobster.http.shared_rates import shared_rates
 from bluelobster.instances import routes as instances
 from bluelobster.ips import routes as ips
 from bluelobster.settings import Defaults, Settings
+from bluelobster.ssh_keys import routes as ssh_keys
 from bluelobster.tasks import routes as tasks
 from bluelobster.teams import routes as teams
 
@@ -37,7 +40,12 @@ DESCRIPTION = """Launch, power, watch and pay for virtual machines with GPUs.
 
 Every request but the health check carries an API key in `X-API-Key`. Operations that take time answer with a
 `task_id`; poll `/api/v1/tasks/{task_id}` until it is `COMPLETED` or `FAILED`. Errors are
-`{"error": "<code>", "message": "<sentence>"}`."""
+`{"error": "<code>", "message": "<sentence>"}`.
+
+Send an `Idempotency-Key` of your own (1 to 255 visible characters, such as a UUID) with a POST that makes or does
+something: a request that is sent again with it is not carried out again, and answered as the first was, with
+`Idempotency-Replayed: true` and without secrets. Every answer tells in `RateLimit-Limit`, `RateLimit-Remaining` and
+`RateLimit-Reset` how many requests your key may still make at once; beyond that it is 429 with `Retry-After`."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(firewall.router)
     app.include_router(ips.router)
     app.include_router(console.router)
+    app.include_router(console_page.router)
+    app.include_router(ssh_keys.router)
     app.include_router(teams.router)
     app.include_router(teams.listing)
     app.include_router(teams.instances)
@@ -106,6 +116,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(audit.router)
     answer_errors(app)
     complete_openapi(app, may_be_forbidden)
+    app.add_middleware(HeadLikeGet)
     app.add_middleware(BodyLimit)
     app.add_middleware(RateHeaders)
     app.add_middleware(RequestIds)

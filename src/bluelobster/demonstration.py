@@ -8,12 +8,14 @@ from bluelobster.catalog.gpus import GpuModel, save_gpu_model
 from bluelobster.catalog.regions import Region, save_region
 from bluelobster.catalog.types import InstanceType, save_type
 from bluelobster.db.pool import Tx
-from bluelobster.network.pools import save_pool
+from bluelobster.network.pools import save_internal_pool, save_pool
 
 LOCAL_REGION = "us-east-1"
 LOOPBACK = IPv4Network("127.64.0.0/10")
 POOL_PREFIX = 22
 FIRST_ADDRESS = 10
+INTERNAL_NETWORK = IPv4Network("10.90.0.0/22")
+TAGS = (1000, 1999)
 CPU_ONLY = "N/A - CPU Only"
 
 REGIONS = (
@@ -65,8 +67,9 @@ def local_network(data: Path) -> IPv4Network:
     return IPv4Network((int(LOOPBACK.network_address) + number * 2 ** (32 - POOL_PREFIX), POOL_PREFIX))
 
 
-async def seed(tx: Tx, network: IPv4Network) -> None:
-    """Fill an empty catalogue, with addresses of `network`; one that an operator has begun to change is left alone."""
+async def seed(tx: Tx, network: IPv4Network, internal: IPv4Network | None = None) -> None:
+    """Fill an empty catalogue, with addresses of `network`, and of `internal` for private networks; one that an
+    operator has begun to change is left alone."""
     cursor = await tx.execute("select exists (select from instance_types)")
     row = await cursor.fetchone()
     if row and row[0]:
@@ -79,3 +82,5 @@ async def seed(tx: Tx, network: IPv4Network) -> None:
         await save_type(tx, kind)
     hosts = list(network.hosts())
     await save_pool(tx, LOCAL_REGION, network, hosts[0], (), hosts[FIRST_ADDRESS - 1 :])
+    if internal is not None:
+        await save_internal_pool(tx, LOCAL_REGION, internal, TAGS, list(internal.hosts()))

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     api_port: int = Field(default=8080, description="Port that the API listens on")
     console_host: str = Field(default="127.0.0.1", description="Address that the console gateway listens on")
     console_port: int = Field(default=8081, description="Port that the console gateway listens on; 0 for a free one")
-    console_public_url: str = Field(default="", description="Where browsers find the gateway, as https://host")
+    console_public_url: str = Field(default="", description="Where websockets find the gateway, as https://host")
     console_public_vnc: str = Field(default="", description="Where VNC viewers find the gateway, as host:port")
     trusted_proxies: str = Field(default="127.0.0.1", description="Proxies whose X-Forwarded-For is believed, by comma")
     database_connections: int = Field(default=10, ge=2, description="Connections a process may hold")

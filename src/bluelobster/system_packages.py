@@ -29,7 +29,14 @@ class SystemPackage:
 
 SSH = (SystemPackage("openssh-client", "ssh"), SystemPackage("openssh-client", "ssh-keygen"))
 BOOTABLE_ISO = (SystemPackage("grub-rescue-pc", "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"),)
+CONSOLE_TESTS = (SystemPackage("chromium", "chromium"), SystemPackage("vncsnapshot", "vncsnapshot"))
 QEMU = (SystemPackage("qemu-system-x86", "qemu-system-x86_64"), SystemPackage("qemu-utils", "qemu-img"))
+# Real filtering of guests' packets, which root alone can have.
+FILTERING = (
+    SystemPackage("iproute2", "ip"),
+    SystemPackage("nftables", "nft"),
+    SystemPackage("slirp4netns", "slirp4netns"),
+)
 
 # The server's program, without the service that its own package starts: it is a server when it is called so.
 REDIS = (SystemPackage("redis-tools", "redis-check-rdb"),)

@@ -9,7 +9,16 @@ from pathlib import Path
 
 import click
 
-from bluelobster.system_packages import BOOTABLE_ISO, QEMU, REDIS, SSH, CannotInstall, ensure_packages
+from bluelobster.system_packages import (
+    BOOTABLE_ISO,
+    CONSOLE_TESTS,
+    QEMU,
+    REDIS,
+    SSH,
+    CannotInstall,
+    SystemPackage,
+    ensure_packages,
+)
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -85,10 +94,11 @@ def command(pytest_arguments: tuple[str, ...]) -> None:
 
     With arguments, only pytest runs, with these arguments; paths are relative to the checkout.
     """
-    complete = _system_packages()
+    real_guests = _provided("Tests with real guests are", (*QEMU, *SSH, *REDIS, *BOOTABLE_ISO))
+    complete = _provided("Tests of the console in a browser and a VNC viewer are", CONSOLE_TESTS) and real_guests
     if pytest_arguments:
         sys.exit(_run((*_PYTEST, *pytest_arguments)))
-    outcomes = [_check(stage) for stage in stages(complete)]
+    outcomes = [_check(stage) for stage in stages(real_guests)]
     click.echo()
     for outcome in outcomes:
         click.secho(str(outcome), fg=None if outcome.passed else "red")
@@ -99,11 +109,12 @@ def command(pytest_arguments: tuple[str, ...]) -> None:
     sys.exit(not (all(outcome.passed for outcome in outcomes) and (complete or "CI" not in os.environ)))
 
 
-def _system_packages() -> bool:
+def _provided(tests: str, packages: tuple[SystemPackage, ...]) -> bool:
+    """Whether what these tests need of the system is there, or could be installed."""
     try:
-        ensure_packages((*QEMU, *SSH, *REDIS, *BOOTABLE_ISO), lambda line: click.secho(line, err=True))
+        ensure_packages(packages, lambda line: click.secho(line, err=True))
     except CannotInstall as error:
-        click.secho(f"Tests with real guests are skipped: {error}", fg="yellow", err=True)
+        click.secho(f"{tests} skipped: {error}", fg="yellow", err=True)
         return False
     return True
 

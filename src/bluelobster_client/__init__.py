@@ -23,7 +23,9 @@ from bluelobster_client.errors import (
     Unauthorized,
     UnexpectedAnswer,
 )
+from bluelobster_client.events import Event, EventPage
 from bluelobster_client.models import (
+    Address,
     Credentials,
     Health,
     Instance,
@@ -31,6 +33,7 @@ from bluelobster_client.models import (
     Launch,
     Operation,
     Region,
+    SshKey,
     Stats,
     Task,
     Template,
@@ -38,6 +41,7 @@ from bluelobster_client.models import (
 from bluelobster_client.waiting import TaskFailed, WaitTimedOut
 
 __all__ = [
+    "Address",
     "AnswerLost",
     "ApiError",
     "BlueLobsterError",
@@ -46,6 +50,8 @@ __all__ = [
     "Clock",
     "Conflict",
     "Credentials",
+    "Event",
+    "EventPage",
     "FieldProblem",
     "Forbidden",
     "Health",
@@ -57,6 +63,7 @@ __all__ = [
     "Operation",
     "Region",
     "ServerFault",
+    "SshKey",
     "Stats",
     "Task",
     "TaskFailed",

@@ -1,20 +1,35 @@
 """The client: one method for each operation of the API."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 import httpx
 
 from bluelobster_client.clock import Clock
+from bluelobster_client.events import Event, EventPage, event_query, follow_events
 from bluelobster_client.fields import Fields
-from bluelobster_client.models import Health, Instance, InstanceType, Launch, Operation, Stats, Task, Template
+from bluelobster_client.models import (
+    Address,
+    Console,
+    Health,
+    Instance,
+    InstanceType,
+    Launch,
+    Operation,
+    SshKey,
+    Stats,
+    Task,
+    Template,
+)
 from bluelobster_client.waiting import wait_for_end
 from bluelobster_client.wire import Wire, segment
 
 # Deleting and rebooting answer when they are done, which may take 20 s.
 ANSWER_SECONDS = 60.0
 WAIT_SECONDS = 1800.0
+# A stream says at least every 15 s that it lives.
+QUIET_SECONDS = 45.0
 
 
 class Client:
@@ -84,6 +99,10 @@ class Client:
     def stats(self, instance_id: str) -> Stats:
         return Stats.parse(self.read(f"/instances/{segment(instance_id)}/stats"))
 
+    def console(self, instance_id: str) -> Console:
+        """A ticket for the screen of a running machine: it opens once, within 30 s."""
+        return Console.parse(self._wire.send("POST", f"/instances/{segment(instance_id)}/console"))
+
     def launch(
         self,
         *,
@@ -92,6 +111,8 @@ class Client:
         username: str,
         name: str | None = None,
         ssh_key: str | None = None,
+        ssh_key_names: Sequence[str] | None = None,
+        user_data: str | None = None,
         password: str | None = None,
         template_name: str | None = None,
         iso_url: str | None = None,
@@ -99,7 +120,8 @@ class Client:
     ) -> Launch:
         """Starts a launch and returns at once: `wait(launch.task_id)` returns when the machine is ready.
 
-        A Linux machine needs `ssh_key` (the text of a public key) or `password`.
+        A Linux machine needs `ssh_key` (the text of a public key), `ssh_key_names` (of registered ones) or `password`.
+        `user_data` is what cloud-init shall do. A lost connection cannot make two machines of one launch.
         """
         body = {
             "region": region,
@@ -107,13 +129,15 @@ class Client:
             "username": username,
             "name": name,
             "ssh_key": ssh_key,
+            "ssh_key_names": list(ssh_key_names) if ssh_key_names else None,
+            "user_data": user_data,
             "password": password,
             "template_name": template_name,
             "iso_url": iso_url,
             "metadata": dict(metadata) if metadata else None,
         }
         given = {key: value for key, value in body.items() if value is not None}
-        return Launch.parse(self._wire.send("POST", "/instances/launch-instance", body=given))
+        return Launch.parse(self._wire.send("POST", "/instances/launch-instance", body=given, once=True))
 
     def delete(self, instance_id: str) -> Operation:
         """Deletes the machine and all its data, for good."""
@@ -143,6 +167,33 @@ class Client:
         path = f"/instances/{segment(instance_id)}/rename"
         return Fields(self._wire.send("PUT", path, body={"name": name}), "renaming").text("new_name")
 
+    def ips(self, instance_id: str) -> list[Address]:
+        """The primary address first."""
+        answer = Fields(self.read(f"/instances/{segment(instance_id)}/ips"), "list of addresses")
+        return [Address.parse(address) for address in answer.items("ips")]
+
+    def assign_ip(self, instance_id: str) -> Operation:
+        """One more address; which one is in the answer's `raw`."""
+        return Operation.parse(self._wire.send("POST", f"/instances/{segment(instance_id)}/ips"))
+
+    def release_ip(self, instance_id: str, address: str) -> Operation:
+        path = f"/instances/{segment(instance_id)}/ips/{segment(address)}"
+        return Operation.parse(self._wire.send("DELETE", path))
+
+    def ssh_keys(self) -> list[SshKey]:
+        """The account's registered keys, by name."""
+        answer = Fields(self.read("/ssh-keys"), "list of SSH keys")
+        return [SshKey.parse(key) for key in answer.items("ssh_keys")]
+
+    def add_ssh_key(self, name: str, public_key: str) -> SshKey:
+        """Registers a key under a name for later launches."""
+        body = {"name": name, "public_key": public_key}
+        return SshKey.parse(self._wire.send("POST", "/ssh-keys", body=body, once=True))
+
+    def remove_ssh_key(self, name_or_id: str) -> None:
+        """Machines that have the key keep it."""
+        self._wire.send("DELETE", f"/ssh-keys/{segment(name_or_id)}")
+
     def task(self, task_id: str) -> Task:
         return Task.parse(self.read(f"/tasks/{segment(task_id)}"))
 
@@ -150,6 +201,21 @@ class Client:
         """Newest first; by default up to 50 of the last day."""
         answer = Fields(self.read("/tasks", **task_query(limit, days, status)), "list of tasks")
         return [Task.parse(task) for task in answer.items("tasks")]
+
+    def recent_events(
+        self, *, after: int | None = None, instance_id: str | None = None, kinds: Sequence[str] = (), limit: int = 100
+    ) -> EventPage:
+        """The latest events of what this key may see, or those behind `after`; oldest first."""
+        query = event_query(after, instance_id, kinds, limit)
+        return EventPage.parse(self._wire.send("GET", "/events", params=query))
+
+    def events(
+        self, *, after: int | None = None, instance_id: str | None = None, kinds: Sequence[str] = ()
+    ) -> Iterator[Event]:
+        """Events as they happen, without end: from now on, or behind `after`. Connections that break are made again,
+        and nothing is missed in between."""
+        query = event_query(after, instance_id, kinds)
+        return follow_events(lambda last: self._wire.lines("/events", query, last, QUIET_SECONDS), self._clock)
 
     def wait(
         self, task_id: str, *, on_change: Callable[[Task], None] | None = None, timeout: float | None = WAIT_SECONDS
@@ -162,7 +228,7 @@ class Client:
         return wait_for_end(task_id, self.task, on_change, timeout, self._clock)
 
     def _power(self, instance_id: str, operation: str) -> Operation:
-        return Operation.parse(self._wire.send("POST", f"/instances/{segment(instance_id)}/{operation}"))
+        return Operation.parse(self._wire.send("POST", f"/instances/{segment(instance_id)}/{operation}", once=True))
 
 
 def task_query(limit: int | None, days: int | None, status: str | None) -> dict[str, str | int | bool]:

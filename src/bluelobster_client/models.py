@@ -170,14 +170,38 @@ class Instance:
 
 @dataclass(frozen=True)
 class Credentials:
-    """A generated login, told once and kept nowhere."""
+    """A generated login, told once and kept nowhere; the password is None where that answer was lost."""
 
     username: str
-    password: str = field(repr=False)
+    password: str | None = field(repr=False)
 
     @classmethod
     def parse(cls, fields: Fields) -> "Credentials":
-        return cls(fields.text("username"), fields.text("password"))
+        return cls(fields.text("username"), fields.text_or_none("password"))
+
+
+@dataclass(frozen=True)
+class SshKey:
+    """A public key that launches name."""
+
+    id: str
+    name: str
+    fingerprint: str
+    public_key: str
+    created_at: datetime
+    raw: Raw = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, data: object) -> "SshKey":
+        fields = Fields(data, "SSH key")
+        return cls(
+            id=fields.text("id"),
+            name=fields.text("name"),
+            fingerprint=fields.text("fingerprint"),
+            public_key=fields.text("public_key"),
+            created_at=fields.time("created_at"),
+            raw=fields.raw,
+        )
 
 
 @dataclass(frozen=True)
@@ -208,6 +232,59 @@ def _launched_id(fields: Fields) -> str:
     ids = fields.raw.get("instance_ids")
     first = ids[0] if isinstance(ids, list) and ids else None
     return first if isinstance(first, str) else fields.text("vm_uuid")
+
+
+@dataclass(frozen=True)
+class Address:
+    """A public address of an instance, on a network card of its own."""
+
+    ip_address: str
+    prefix: int
+    gateway: str | None
+    mac_address: str
+    is_primary: bool
+    price_cents_per_month: int
+    raw: Raw = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, data: object) -> "Address":
+        fields = Fields(data, "address")
+        return cls(
+            ip_address=fields.text("ip_address"),
+            prefix=fields.whole("prefix"),
+            gateway=fields.text_or_none("gateway"),
+            mac_address=fields.text("mac_address"),
+            is_primary=fields.flag("is_primary"),
+            price_cents_per_month=fields.whole_or_none("price_cents_per_month") or 0,
+            raw=fields.raw,
+        )
+
+
+@dataclass(frozen=True)
+class Console:
+    """A ticket for a machine's screen, and the ways to use it: a page for browsers at `console_url`, or a VNC viewer at
+    `host` and `port` with `password`. Whoever has it gets in."""
+
+    console_url: str = field(repr=False)
+    websocket_url: str = field(repr=False)
+    host: str
+    port: int
+    password: str = field(repr=False)
+    expires_at: datetime
+    raw: Raw = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, data: object) -> "Console":
+        fields = Fields(data, "console")
+        return cls(
+            console_url=fields.text("console_url"),
+            websocket_url=fields.text("websocket_url"),
+            host=fields.text("host"),
+            port=fields.whole("port"),
+            password=fields.text("password"),
+            expires_at=fields.time("expires_at"),
+            raw=fields.raw,
+        )
 
 
 @dataclass(frozen=True)

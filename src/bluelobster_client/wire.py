@@ -2,10 +2,11 @@
 
 import ipaddress
 import ssl
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote, urlsplit
+from uuid import uuid4
 
 import httpx
 
@@ -17,8 +18,10 @@ CONNECT_SECONDS = 5.0
 # Shorter than servers usually keep an idle connection, so that a request never meets one that is just being closed.
 KEEPALIVE_SECONDS = 3.0
 RETRY_PAUSES = (0.2, 0.5)
+PATIENT_TRIES = 5
+LONGEST_PAUSE = 30.0
 
-Parameters = Mapping[str, str | int | bool]
+Parameters = Mapping[str, str | int | bool | Sequence[str]]
 
 
 def segment(value: str) -> str:
@@ -33,7 +36,8 @@ def segment(value: str) -> str:
 
 class Wire:
     """A connection to one API with one key. A request whose connection cannot be made is tried again; once sent,
-    only a GET is, because anything else may have been carried out.
+    only a GET is, and what the API knows again by its name: anything else may have been carried out twice. Where the
+    API asks for patience, it is waited for.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class Wire:
         self._clock = clock
         self._http = httpx.Client(
             base_url=self.api_url + PREFIX,
-            headers={"X-API-Key": header_value(api_key)} if api_key else {},
+            headers={"Accept": "application/json", **({"X-API-Key": header_value(api_key)} if api_key else {})},
             timeout=httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
             limits=httpx.Limits(keepalive_expiry=KEEPALIVE_SECONDS),
             # A proxy named in the environment cannot reach this machine's own addresses.
@@ -63,12 +67,18 @@ class Wire:
         params: Parameters | None = None,
         body: Mapping[str, object] | None = None,
         accept: Collection[int] = (),
+        once: bool = False,
     ) -> object:
-        """The JSON of the answer. Statuses in `accept` count as success, too.
+        """The JSON of the answer, None for one without. Statuses in `accept` count as success, too. With `once`, the
+        request gets a name by which the API carries it out once, however often it arrives.
 
         Raises `ApiError`, `CannotConnect`, `AnswerLost`, `UnexpectedAnswer`.
         """
-        response = self._exchange(method, path, params, body)
+        headers = {"Idempotency-Key": str(uuid4())} if once else {}
+        request = self._http.build_request(method, path, params=params, json=body, headers=headers)
+        response = self._patient(request)
+        if response.status_code == httpx.codes.NO_CONTENT:
+            return None
         content = _json(response)
         if response.is_success or response.status_code in accept:
             if content is None:
@@ -78,25 +88,62 @@ class Wire:
             raise UnexpectedAnswer(f"{self.api_url} redirects elsewhere: is it the address of the API?")
         raise api_error(response.status_code, content, retry_after(response.headers.get("Retry-After")))
 
-    def _exchange(
-        self, method: str, path: str, params: Parameters | None, body: Mapping[str, object] | None
-    ) -> httpx.Response:
+    def lines(self, path: str, params: Parameters, last_id: str | None, quiet_seconds: float) -> Iterator[str]:
+        """The lines of a stream, behind the event `last_id`; it ends where the connection does. The API breaks no more
+        than `quiet_seconds` of silence.
+
+        Raises `ApiError`, `CannotConnect`, `AnswerLost`.
+        """
+        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last_id} if last_id else {})}
+        limits = httpx.Timeout(quiet_seconds, connect=CONNECT_SECONDS)
+        try:
+            with self._http.stream("GET", path, params=params, headers=headers, timeout=limits) as response:
+                if not response.is_success:
+                    response.read()
+                    pause = retry_after(response.headers.get("Retry-After"))
+                    raise api_error(response.status_code, _json(response), pause)
+                yield from response.iter_lines()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            raise CannotConnect(self.api_url, reason(error)) from None
+        except httpx.TransportError as error:
+            raise AnswerLost(self.api_url, reason(error)) from None
+
+    def _patient(self, request: httpx.Request) -> httpx.Response:
+        """The answer; one that asks to come again soon is followed a few times, because nothing was done yet."""
+        for _ in range(PATIENT_TRIES):
+            response = self._exchange(request)
+            pause = retry_after(response.headers.get("Retry-After"))
+            if not asks_for_patience(response) or pause is None or pause > LONGEST_PAUSE:
+                break
+            self._clock.sleep(pause)
+        return response
+
+    def _exchange(self, request: httpx.Request) -> httpx.Response:
         pauses = iter(RETRY_PAUSES)
+        may_be_repeated = request.method == "GET" or "Idempotency-Key" in request.headers
         while True:
             try:
-                return self._http.request(method, path, params=params, json=body)
+                return self._http.send(request)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
                 failure = CannotConnect(self.api_url, reason(error))
             except httpx.TimeoutException:
                 raise AnswerLost(self.api_url, "no answer in time") from None
             except httpx.RequestError as error:
                 failure = AnswerLost(self.api_url, reason(error))
-                if method != "GET":
+                if not may_be_repeated:
                     raise failure from None
             pause = next(pauses, None)
             if pause is None:
                 raise failure
             self._clock.sleep(pause)
+
+
+def asks_for_patience(response: httpx.Response) -> bool:
+    """Whether the request was not carried out, and may be in a moment."""
+    if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        return True
+    content = _json(response) if response.status_code == httpx.codes.CONFLICT else None
+    return isinstance(content, dict) and content.get("error") == "request_in_progress"
 
 
 def base_url(api_url: str) -> str:

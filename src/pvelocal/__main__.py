@@ -22,6 +22,7 @@ from pvelocal.simulated import SimulatedHypervisor
 
 _FAILED_LOGIN_DELAY = 3.0
 _SSH_PORT = 22
+_INTERNAL_BRIDGE = "vmbr1"
 
 
 def _parse_gpus(values: list[str]) -> tuple[GpuMapping, ...]:
@@ -41,6 +42,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 picks a free one")
     parser.add_argument("--guests", choices=("qemu", "simulated"), required=True, help="what runs the guests")
+    parser.add_argument(
+        "--network", choices=("auto", "slirp", "namespace"), default="auto", help="what connects the guests"
+    )
     parser.add_argument("--node", default="px1", help="name of the node")
     parser.add_argument(
         "--gpu", action="append", default=[], metavar="NAME=MODEL[:COUNT]", help="a resource mapping of GPUs"
@@ -56,7 +60,7 @@ def _parse_arguments() -> argparse.Namespace:
 def _hypervisor(arguments: argparse.Namespace) -> Hypervisor:
     if arguments.guests == "simulated":
         return SimulatedHypervisor(arguments.data / "run")
-    return QemuHypervisor(arguments.data / "run")
+    return QemuHypervisor(arguments.data / "run", arguments.network)
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
@@ -81,8 +85,13 @@ async def _serve(arguments: argparse.Namespace) -> None:
         control=arguments.faults,
         keep_guests=arguments.keep_guests,
     ) as running:
-        ssh_port = hypervisor.ssh_port if isinstance(hypervisor, QemuHypervisor) else _SSH_PORT
-        document = describe(running, guests=arguments.guests, ssh_port=ssh_port)
+        real = hypervisor if isinstance(hypervisor, QemuHypervisor) else None
+        document = describe(
+            running,
+            guests=arguments.guests,
+            ssh_port=real.ssh_port if real else _SSH_PORT,
+            internal_bridge=_INTERNAL_BRIDGE if real is None or real.has_lans else None,
+        )
         write_atomically(arguments.data / "node.json", json.dumps(document, indent=2) + "\n")
         print(f"pvelocal: node {arguments.node} listens on {running.url}", flush=True)
         await stopped.wait()

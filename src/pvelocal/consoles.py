@@ -5,7 +5,10 @@ import base64
 import hmac
 import secrets
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from pvelocal.errors import Unauthorized, failed
 
@@ -14,6 +17,7 @@ _PASSWORD_LENGTH = 8
 _PASSWORD_CHARACTERS = "".join(map(chr, range(ord("!"), ord("z"))))
 _SIGNATURE_BYTES = 256
 _JOIN_SECONDS = 10.0
+_TURN_SECONDS = 5.0
 
 
 @dataclass(eq=False)
@@ -43,6 +47,7 @@ class Consoles:
 
     def __init__(self) -> None:
         self._open: list[Console] = []
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     def open(self, vmid: int, token_id: str) -> Console:
         """A new one, on a port of its own; ApiError when all ports are in use."""
@@ -65,6 +70,27 @@ class Consoles:
                 console.joined.set()
                 return console
         raise Unauthorized("permission denied - invalid PVEVNC ticket", failed_login=False)
+
+    @asynccontextmanager
+    async def turn(self, vmid: int) -> AsyncIterator[Callable[[], None]]:
+        """Hold a guest's screen against other viewers until what is given is called, or some seconds are over: it
+        knows one password at a time, and nobody else may set theirs while one is being proved."""
+        lock = self._turns.setdefault(vmid, asyncio.Lock())
+        await lock.acquire()
+        held = True
+
+        def over() -> None:
+            nonlocal held
+            if held:
+                held = False
+                lock.release()
+
+        timer = asyncio.get_running_loop().call_later(_TURN_SECONDS, over)
+        try:
+            yield over
+        finally:
+            timer.cancel()
+            over()
 
     def close(self, console: Console) -> None:
         """Give its port back."""

@@ -8,6 +8,7 @@ from pvelocal.cloudinit import render_meta_data, render_network, render_user_dat
 from pvelocal.firewall import Firewall
 from pvelocal.formats import split_list
 from pvelocal.hypervisor import CloudInit, Disk, GuestSpec, Nic
+from pvelocal.nocloud import is_nocloud, read_nocloud
 from pvelocal.sizes import parse_size
 from pvelocal.storage import Storages
 from pvelocal.verification import Value, parse_option
@@ -20,6 +21,7 @@ _DRIVE_SET = frozenset(DRIVE_SLOTS)
 _NET = re.compile(r"net(\d+)")
 _CLOUD_INIT_VOLUME = re.compile(r".*[:/]vm-\d+-cloudinit(?:\.\w+)?")
 _DEFAULT_MEMORY_MB = 512
+_RENDERED = frozenset({"meta-data", "network-config", "user-data"})
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def guest_spec(vm: Vm, storages: Storages, gpus: int, firewall: Firewall | None 
     """What a guest is started from; ApiError for a drive whose volume does not exist."""
     config = vm.config
     found = drives(config)
-    has_cloud_init = any(drive.cloud_init for drive in found)
+    seed = _cloud_init(vm) if any(drive.cloud_init for drive in found) else _attached(found, vm, storages)
     return GuestSpec(
         vmid=vm.vmid,
         name=vm.host_name,
@@ -158,7 +160,7 @@ def guest_spec(vm: Vm, storages: Storages, gpus: int, firewall: Firewall | None 
         disks=tuple(_disks(found, storages, boot_order(config))),
         nics=tuple(nics(config)),
         firewall=firewall,
-        cloud_init=_cloud_init(vm) if has_cloud_init else None,
+        cloud_init=seed,
         gpus=gpus,
         agent=agent_enabled(config),
         bios="ovmf" if config.get("bios") == "ovmf" else "seabios",
@@ -171,7 +173,23 @@ def _disks(found: list[Drive], storages: Storages, order: list[str]) -> Iterator
     for drive in found:
         if drive.volume is not None and not drive.cloud_init:
             index = order.index(drive.slot) if drive.slot in order else None
-            yield Disk(drive.slot, storages.existing(drive.volume).path, "cdrom" if drive.cdrom else "disk", index)
+            path = storages.existing(drive.volume).path
+            if not (drive.cdrom and is_nocloud(path)):
+                yield Disk(drive.slot, path, "cdrom" if drive.cdrom else "disk", index)
+
+
+def _attached(found: list[Drive], vm: Vm, storages: Storages) -> CloudInit | None:
+    """What an attached NoCloud image says. It knows the addresses that customers know, not those that guests have
+    here; so the guest gets it as it gets Proxmox's own."""
+    volumes = [drive.volume for drive in found if drive.cdrom and drive.volume is not None and not drive.cloud_init]
+    for path in (storages.existing(volume).path for volume in volumes):
+        if is_nocloud(path):
+            files = read_nocloud(path)
+            further = {name: text for name, text in files.items() if name not in _RENDERED}
+            servers = tuple(name_servers(vm.config))
+            user_data, meta_data = files.get("user-data", ""), files.get("meta-data", "")
+            return CloudInit(user_data, meta_data, servers, search_domain(vm.config), further)
+    return None
 
 
 def _cloud_init(vm: Vm) -> CloudInit:

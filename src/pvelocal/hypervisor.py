@@ -46,12 +46,14 @@ class Nic:
 
 @dataclass(frozen=True)
 class CloudInit:
-    """The NoCloud documents, as Proxmox renders them; the network part follows from the NICs."""
+    """The NoCloud documents, as Proxmox renders them or as an attached image has them; the network part follows from
+    the NICs. `further` files are there in an attached image only."""
 
     user_data: str
     meta_data: str
     nameservers: tuple[str, ...] = ()
     search_domain: str | None = None
+    further: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ CONFIG_PRIVILEGES = (
 
 _PRIVILEGES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r"ci\w+|sshkeys|nameserver|searchdomain|ipconfig\d+"), ("VM.Config.Cloudinit", "VM.Config.Network")),
-    (re.compile(r"(?:ide|sata|scsi|virtio|unused)\d+|efidisk0|tpmstate0|scsihw"), ("VM.Config.Disk", "VM.Config.CDROM")),
+    (re.compile(r"(?:ide|sata|scsi|virtio|unused)\d+|scsihw"), ("VM.Config.Disk", "VM.Config.CDROM")),
+    (re.compile(r"efidisk0|tpmstate0"), ("VM.Config.Disk",)),
     (re.compile(r"net\d+"), ("VM.Config.Network",)),
     (re.compile(r"cores|sockets|cpu\w*|vcpus|numa\d*|affinity"), ("VM.Config.CPU",)),
     (re.compile(r"memory|balloon|shares"), ("VM.Config.Memory",)),

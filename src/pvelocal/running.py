@@ -105,8 +105,8 @@ async def running_node(
             await node.close(keep_guests=keep_guests)
 
 
-def describe(running: RunningNode, *, guests: str, ssh_port: int) -> dict[str, object]:
-    """What `node.json` tells the control plane."""
+def describe(running: RunningNode, *, guests: str, ssh_port: int, internal_bridge: str | None) -> dict[str, object]:
+    """What `node.json` tells the control plane. On the internal bridge, cards with one VLAN tag reach each other."""
     return {
         "url": running.url,
         "fingerprint": running.fingerprint,
@@ -114,5 +114,6 @@ def describe(running: RunningNode, *, guests: str, ssh_port: int) -> dict[str, o
         "node": running.node.name,
         "guests": guests,
         "ssh_port": ssh_port,
+        "internal_bridge": internal_bridge,
         "pid": os.getpid(),
     }

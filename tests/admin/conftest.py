@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from admin.place import FEW_RIGHTS
+from admin.place import FEW_RIGHTS, NO_REMOVAL
 from admin.shell import Shell
 from bluelobster.access.sealing import new_key
 from pvelocal.gpus import GpuMapping
@@ -21,10 +21,14 @@ from pvelocal.storage import Storage
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNode]:
     """It lives in a thread: each command has an event loop of its own."""
     data = tmp_path_factory.mktemp("node")
-    storages = (Storage("local", data), Storage("isos", data / "isos", content=("images", "iso")))
+    storages = (
+        Storage("local", data),
+        Storage("isos", data / "isos", content=("images", "iso")),
+        Storage("images", data / "images-only", content=("images", "import")),
+    )
     gpus = (GpuMapping("a4000-0", "A4000"), GpuMapping("a4000-1", "A4000"))
     settings = NodeSettings(data, storages=storages, gpus=gpus, capacity=Capacity(cores=8, memory_gb=64, disk_gb=1000))
-    running = running_node(settings, SimulatedHypervisor(data / "run"), tokens=(FEW_RIGHTS,))
+    running = running_node(settings, SimulatedHypervisor(data / "run"), tokens=(FEW_RIGHTS, NO_REMOVAL))
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(running) as node:
         yield node
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from admin.shell import Shell
+from bluelobster.admin.hosts import PRIVILEGES
 from pvelocal.access import Token
 from pvelocal.running import RunningNode
 
 FEW_RIGHTS = Token("few@pve", "ci", "6f1c6d8e-0a3c-4b43-9d52-0b1f4a2c7e55", {"/": frozenset({"VM.Audit", "Sys.Audit"})})
+NO_REMOVAL = Token("most@pve", "ci", "0b6f4d0e-8c35-4d7e-b3f6-7f4c3a9d2c11", {"/": PRIVILEGES})
 REGION = 'region add us-east-1 --description "Wilmington, DE" --city Wilmington --state DE --country US'
 QCOW2 = b"QFI\xfb" + bytes(508)
 RAW = bytes(510) + b"\x55\xaa"

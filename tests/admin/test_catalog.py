@@ -1,4 +1,4 @@
-"""Regions, GPU models, types and address pools."""
+"""Regions, GPU models and types."""
 
 from admin.place import REGION, add_host
 from admin.shell import Shell
@@ -6,7 +6,6 @@ from pvelocal.running import RunningNode
 
 SMALL = "type add small --description 'CPU Only' --cents 3 --vcpus 2 --memory-gb 8 --disk-gb 50"
 A4000 = "gpu model A4000 --marketing 'RTX A4000' --description 'NVIDIA RTX A4000 (16GB VRAM)'"
-OUTSIDE = "gateway, first and last must be in 192.0.2.0/24, first before last"
 
 
 def test_regions(shell: Shell) -> None:
@@ -42,38 +41,6 @@ def test_types_that_cannot_be(shell: Shell) -> None:
         assert shell.refuses(f"{SMALL} {options}") == reason
     for option, value in {"cents": -1, "vcpus": 0, "memory-gb": 0, "disk-gb": "many", "gpus": -1}.items():
         assert f"Invalid value for '--{option}'" in shell.misreads(f"{SMALL} --{option} {value}")
-
-
-def test_pools(shell: Shell) -> None:
-    shell.does(REGION)
-    first = shell.does("pool add us-east-1 192.0.2.0/29 --gateway 192.0.2.1 --nameserver 9.9.9.9 --nameserver 1.1.1.1")
-    assert first == "5 addresses of 192.0.2.0/29 saved for us-east-1\n"
-    part = "pool add us-east-1 198.51.100.0/24 --gateway 198.51.100.254 --first 198.51.100.10 --last 198.51.100.19"
-    assert shell.does(part) == "10 addresses of 198.51.100.0/24 saved for us-east-1\n"
-    _, small, large = (line.split() for line in shell.does("pool list").splitlines())
-    assert small == ["us-east-1", "192.0.2.0/29", "192.0.2.1", "5", "0"]
-    assert large == ["us-east-1", "198.51.100.0/24", "198.51.100.254", "10", "0"]
-    shell.does(part.replace("100.19", "100.29"))
-    assert shell.does("pool list").splitlines()[2].split()[3] == "20"
-
-
-def test_pools_that_cannot_be(shell: Shell) -> None:
-    shell.does(REGION)
-    usual = "us-east-1 192.0.2.0/24 --gateway 192.0.2.1"
-    for pool, reason in {
-        "mars 192.0.2.0/24 --gateway 192.0.2.1": "there is no region mars; add it with `bluelobster admin region add`",
-        "us-east-1 192.0.2.7/24 --gateway 192.0.2.1": "192.0.2.7/24 is not a network; did you mean 192.0.2.0/24?",
-        "us-east-1 nope --gateway 192.0.2.1": "Expected 4 octets in 'nope'",
-        "us-east-1 192.0.2.0/24 --gateway nope": "Expected 4 octets in 'nope'",
-        f"{usual} --nameserver 9.9": "Expected 4 octets in '9.9'",
-        "us-east-1 192.0.2.0/24 --gateway 198.51.100.1": OUTSIDE,
-        f"{usual} --first 192.0.2.20 --last 192.0.2.10": OUTSIDE,
-        f"{usual} --last 192.0.3.1": OUTSIDE,
-        f"{usual} --first 192.0.2.1 --last 192.0.2.1": "there is no address to give besides the gateway's",
-        "us-east-1 10.0.0.0/8 --gateway 10.0.0.1": "at most 65536 addresses at once; give --first and --last",
-    }.items():
-        assert shell.refuses(f"pool add {pool}") == reason
-    assert len(shell.does("pool list").splitlines()) == 1
 
 
 def test_gpus_are_mappings_that_the_host_has(shell: Shell, node: RunningNode) -> None:

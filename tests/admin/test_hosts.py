@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from admin.place import FEW_RIGHTS, REGION, add_host, image, reach, secret_of
+from admin.place import FEW_RIGHTS, NO_REMOVAL, REGION, add_host, image, reach, secret_of
 from admin.shell import Shell
 from pvelocal.running import RunningNode
 
@@ -58,7 +58,7 @@ def test_a_token_of_few_rights(shell: Shell, node: RunningNode) -> None:
 def test_hosts_that_cannot_serve(shell: Shell, node: RunningNode) -> None:
     shell.does(REGION)
     for option, value, reason in (
-        ("storage", "nope", "the node has no storage nope; it has local, isos"),
+        ("storage", "nope", "the node has no storage nope; it has local, isos, images"),
         ("storage", "isos", "storage isos must allow the content import"),
         ("node", "pve9", "the cluster has no node pve9; it has px1"),
         ("region", "mars", "there is no region mars; add it with `bluelobster admin region add`"),
@@ -67,6 +67,23 @@ def test_hosts_that_cannot_serve(shell: Shell, node: RunningNode) -> None:
     ):
         assert shell.refuses(f"host add px1 {reach(node, **{option: value})}") == reason
     assert len(shell.does("host list").splitlines()) == 1
+
+
+def test_a_place_for_iso_images(shell: Shell, node: RunningNode) -> None:
+    add_host(shell, node)
+    assert "ISO" not in shell.does(f"host add px1 {reach(node)} --iso-storage isos")
+    refused = shell.refuses(f"host add px1 {reach(node)} --iso-storage nope")
+    assert refused == "the node has no storage nope; it has local, isos, images"
+    refused = shell.refuses(f"host add px1 {reach(node)} --iso-storage images")
+    assert refused == "storage images does not allow the content iso"
+    said = shell.does(f"host add px1 {reach(node, storage='images')}").splitlines()[1]
+    assert said == "machines cannot boot from ISO images there: storage images does not allow the content iso"
+
+
+def test_a_host_boots_no_iso_images_that_it_could_not_remove(shell: Shell, node: RunningNode) -> None:
+    shell.does(REGION)
+    said = shell.does(f"host add px1 {reach(node, token=secret_of(NO_REMOVAL))}").splitlines()[1]
+    assert said.endswith("lacks the privilege Datastore.Allocate on /storage/local, which removing an image takes")
 
 
 def test_one_node_is_one_host(shell: Shell, node: RunningNode) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from admin.place import QCOW2, RAW, add_host, image
@@ -40,6 +41,16 @@ def test_a_template_of_one_s_own_is_described(shell: Shell, node: RunningNode) -
     assert len(shell.does("template list").splitlines()) == 1
     shell.does(f"{MINE} --file {file}")
     assert "MINE" in shell.does("template list")
+
+
+def test_a_template_says_what_hardware_it_needs(shell: Shell, node: RunningNode, database: str) -> None:
+    add_host(shell, node)
+    file = image("mine.qcow2")
+    assert shell.refuses(f"{MINE} --file {file} --tpm") == "--tpm goes with --uefi"
+    shell.does(f"{MINE} --file {file} --uefi --tpm --ostype win11")
+    with psycopg.connect(database) as connection:
+        row = connection.execute("select ostype, uefi, tpm from templates where name = 'MINE'").fetchone()
+    assert row == ("win11", True, True)
 
 
 def test_rubbish_is_refused(shell: Shell, node: RunningNode) -> None:

@@ -5,7 +5,7 @@ import threading
 import httpx
 import pytest
 
-from bluelobster_client import AnswerLost, CannotConnect, Client, Clock, InvalidRequest
+from bluelobster_client import AnswerLost, ApiError, CannotConnect, Client, Clock, InvalidRequest
 from bluelobster_client.wire import base_url, is_loopback, retry_after
 from client import answers
 from client.answers import HELLO
@@ -35,11 +35,52 @@ def test_a_dropped_get_is_sent_again(api: FakeApi, client: Client) -> None:
     assert len(api.seen) == 2
 
 
-def test_a_dropped_post_is_not_sent_again(api: FakeApi, client: Client) -> None:
-    api.on("POST", f"/instances/{HELLO}/power-on", Reply(drop=True))
+def test_a_dropped_put_is_not_sent_again(api: FakeApi, client: Client) -> None:
+    api.on("PUT", f"/instances/{HELLO}/rename", Reply(drop=True))
     with pytest.raises(AnswerLost):
-        client.power_on(HELLO)
+        client.rename(HELLO, "other")
     assert len(api.seen) == 1
+
+
+def test_a_dropped_launch_is_sent_again_under_the_same_name(api: FakeApi, client: Client) -> None:
+    path = "/instances/launch-instance"
+    api.on("POST", path, Reply(drop=True), Reply(drop=True), Reply(body=answers.launched()))
+    client.launch(region="us-east-1", instance_type="v1_cpu_small", username="ada")
+    client.launch(region="us-east-1", instance_type="v1_cpu_small", username="ada")
+    first, second, third, other = [seen.headers["idempotency-key"] for seen in api.requests("POST", path)]
+    assert first == second == third != other
+
+
+def test_whoever_asks_for_patience_gets_it(api: FakeApi) -> None:
+    slept: list[float] = []
+    busy = {"error": "request_in_progress", "message": "m"}
+    many = {"error": "rate_limit_exceeded", "message": "m"}
+    api.on(
+        "POST",
+        f"/instances/{HELLO}/power-on",
+        Reply(429, many, {"Retry-After": "3"}),
+        Reply(409, busy, {"Retry-After": "1"}),
+        Reply(body=answers.accepted()),
+    )
+    with Client(api.url, "bl_key", clock=Clock(sleep=slept.append)) as client:
+        client.power_on(HELLO)
+    assert slept == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("reply", "requests"),
+    [
+        (Reply(429, {"error": "rate_limit_exceeded", "message": "m"}, {"Retry-After": "1"}), 5),
+        (Reply(429, {"error": "rate_limit_exceeded", "message": "m"}, {"Retry-After": "3600"}), 1),
+        (Reply(429, {"error": "rate_limit_exceeded", "message": "m"}), 1),
+        (Reply(409, {"error": "operation_in_progress", "message": "m"}, {"Retry-After": "1"}), 1),
+    ],
+)
+def test_patience_has_an_end(api: FakeApi, reply: Reply, requests: int) -> None:
+    api.on("POST", f"/instances/{HELLO}/power-on", reply)
+    with Client(api.url, "bl_key", clock=Clock(sleep=lambda _: None)) as client, pytest.raises(ApiError):
+        client.power_on(HELLO)
+    assert len(api.seen) == requests
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ConnectTimeout])

@@ -5,7 +5,14 @@ from typing import Any
 
 PROSE = frozenset({"description", "summary"})
 # Response fields that we add to what the contract has; all of them optional.
-OUR_FIELDS = {"FirewallStatus": frozenset({"limitations"}), "VMInstance": frozenset({"status", "ssh_port"})}
+OUR_LAUNCH_FIELDS = {
+    name: frozenset({"ssh_key_names", "user_data"}) for name in ("LaunchInstanceRequest", "CreateVMRequest")
+}
+OUR_FIELDS = {
+    "FirewallStatus": frozenset({"limitations"}),
+    "VMInstance": frozenset({"status", "ssh_port"}),
+    **OUR_LAUNCH_FIELDS,
+}
 
 
 def shaped(document: dict[str, Any]) -> dict[str, Any]:

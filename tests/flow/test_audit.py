@@ -93,10 +93,10 @@ async def test_an_account_reads_its_own(idle_cloud: TestCloud) -> None:
     assert len(await entries(idle_cloud)) == 1
 
 
-@pytest.mark.parametrize(("role", "in_team", "status"), [("member", False, 403), ("admin", False, 200), ("owner", True, 403)])
-async def test_it_is_for_admins_of_the_account(
-    idle_cloud: TestCloud, role: Any, in_team: bool, status: int
-) -> None:
+@pytest.mark.parametrize(
+    ("role", "in_team", "status"), [("member", False, 403), ("admin", False, 200), ("owner", True, 403)]
+)
+async def test_it_is_for_admins_of_the_account(idle_cloud: TestCloud, role: Any, in_team: bool, status: int) -> None:
     team = (await idle_cloud.customer.post("/teams", json={"name": "ml"})).json()["id"]
     account_id = await idle_cloud.one("select id from accounts where name = 'customer'")
     async with transaction(idle_cloud.parts.pool) as tx:
@@ -129,16 +129,14 @@ async def test_pages_and_filters(idle_cloud: TestCloud) -> None:
         assert (answer.status_code, answer.json()["error"]) == (422, "validation_error"), bad
 
 
-async def test_no_secret_is_in_it_wherever_it_was_put(
-    idle_cloud: TestCloud, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_no_secret_is_in_it_wherever_it_was_put(idle_cloud: TestCloud, caplog: pytest.LogCaptureFixture) -> None:
     await idle_cloud.launch(password="correct-horse-battery")
     await idle_cloud.customer.delete(f"/instances/{idle_cloud.key}")
-    await idle_cloud.customer.put("/instances/%00%1b[2J%F0%9F%98%80/rename", json={"name": "x" * 70})
+    await idle_cloud.customer.put("/instances/a%F0%9F%98%80b/rename", json={"name": "x" * 70})
     await idle_cloud.customer.post(f"/instances/{'x' * 5000}/reboot")
     assert [each["target"] for each in await entries(idle_cloud)] == [
         f"/instances/{'x' * 189}",
-        "/instances/??[2J?/rename",
+        "/instances/a?b/rename",
         "/instances/?",
         "/instances/launch-instance",
     ]

@@ -1,6 +1,7 @@
 """Events: what happens to instances and tasks, as a stream and as pages."""
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from bluelobster.access.keys import create_key, revoke_key
 from bluelobster.db.pool import transaction
 from bluelobster.events import stream
+from bluelobster.events.housekeeping import forget_old_events
 from cloud import LAUNCH, TestCloud, api_client, eventually
-from event_streams import listening
+from event_streams import JSON, listening, page
 from served import served
 
 LAUNCH_STORY = ["task.created", "instance.created", "task.processing", "instance.ready", "task.completed"]
@@ -35,7 +37,7 @@ async def test_a_life_is_told_as_it_happens(cloud: TestCloud) -> None:
         assert ready["data"] == {"name": "web", "status": "rented", "power_status": "running"}
         assert told[-1]["data"]["message"] == "VM created successfully"
         steps = [each["data"] for each in told if each["kind"] == "task.processing"]
-        assert all(one != other for one, other in zip(steps, steps[1:], strict=False))
+        assert all(one != other for one, other in itertools.pairwise(steps))
 
         await cloud.customer.put(f"/instances/{instance_id}/rename", json={"name": "shop"})
         renamed = (await events.until("instance.renamed"))[-1]
@@ -58,7 +60,7 @@ async def test_a_failed_launch_is_told(cloud: TestCloud) -> None:
         await cloud.launch()
         await connection.execute("update tasks set deadline_at = now()")
     await cloud.ended(await cloud.one("select id::text from tasks"))
-    told = (await cloud.customer.get("/events?stream=false")).json()["events"]
+    told = (await page(cloud.customer))["events"]
     assert kinds(told)[-2:] == ["instance.failed", "task.failed"]
 
 
@@ -71,37 +73,36 @@ async def test_a_stream_goes_on_where_it_stopped(cloud: TestCloud) -> None:
         await cloud.customer.post(f"/instances/{first}/force-shutdown")
         async with listening(api.url, cloud.key, last_id=last_id) as events:
             seen += await events.until("instance.power")
-    page = (await cloud.customer.get("/events?stream=false&after=0&limit=1000")).json()
-    assert seen == page["events"][: len(seen)]
+    assert seen == (await page(cloud.customer, after=0, limit=1000))["events"][: len(seen)]
 
 
 async def test_a_stream_can_ask_for_less(cloud: TestCloud) -> None:
     one = await cloud.launched()
     other = await cloud.launched()
     async with served(cloud.app) as api:
-        query: dict[str, str | list[str]] = {"kind": ["instance.created", "instance.ready"], "after": "0"}
-        async with listening(api.url, cloud.key, **query) as events:
+        wanted = ["instance.created", "instance.ready"]
+        async with listening(api.url, cloud.key, kind=wanted, after="0") as events:
             told = [await events.next() for _ in range(4)]
             assert {each["kind"] for each in told if each} == {"instance.created", "instance.ready"}
         async with listening(api.url, cloud.key, instance_id=other, after="0") as events:
             assert {each["instance_id"] for each in await events.until("task.completed")} == {other}
-    page = (await cloud.customer.get("/events", params={"stream": "false", "instance_id": one})).json()
-    assert {each["instance_id"] for each in page["events"]} == {one}
+    of_one = await page(cloud.customer, instance_id=one)
+    assert {each["instance_id"] for each in of_one["events"]} == {one}
 
 
 async def test_pages_follow_each_other(cloud: TestCloud) -> None:
     await cloud.launched()
-    whole = (await cloud.customer.get("/events?stream=false&after=0&limit=1000")).json()
+    whole = await page(cloud.customer, after=0, limit=1000)
     paged: list[Any] = []
     after = 0
     while True:
-        page = (await cloud.customer.get(f"/events?stream=false&after={after}&limit=3")).json()
-        paged += page["events"]
-        after = page["next"]
-        if not page["events"]:
+        found = await page(cloud.customer, after=after, limit=3)
+        paged += found["events"]
+        after = found["next"]
+        if not found["events"]:
             break
     assert paged == whole["events"]
-    latest = (await cloud.customer.get("/events?stream=false&limit=2")).json()
+    latest = await page(cloud.customer, limit=2)
     assert latest == {"events": paged[-2:], "next": after}
 
 
@@ -113,7 +114,7 @@ async def test_nobody_is_told_of_another_account(cloud: TestCloud) -> None:
             await ours.until("task.completed")
             own = (await cloud.stranger.post("/instances/launch-instance", json=LAUNCH)).json()["vm_uuid"]
             assert {each["instance_id"] for each in await theirs.until("instance.created")} == {own}
-    told = (await cloud.stranger.get("/events?stream=false&after=0")).json()["events"]
+    told = (await page(cloud.stranger, after=0))["events"]
     assert {each["instance_id"] for each in told} == {own}
 
 
@@ -131,8 +132,8 @@ async def test_a_team_s_key_is_told_of_the_team_s_instances(cloud: TestCloud) ->
         told = await events.until("instance.renamed")
         assert {each["instance_id"] for each in told} == {other}
         assert {each["team_id"] for each in told} == {team["id"]}
-    page = (await team_client.get("/events?stream=false&after=0")).json()["events"]
-    assert {each["instance_id"] for each in page} == {other}
+    found = await page(team_client, after=0)
+    assert {each["instance_id"] for each in found["events"]} == {other}
 
 
 async def test_a_quiet_stream_says_that_it_lives(idle_cloud: TestCloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +161,7 @@ async def test_a_key_has_so_many_streams_and_no_more(idle_cloud: TestCloud) -> N
                 pass
 
         async def closed() -> bool:
-            return idle_cloud.app.state.feed.watches == 0
+            return bool(idle_cloud.app.state.feed.watches == 0)
 
         await eventually(closed)
         async with listening(api.url, idle_cloud.key):
@@ -189,7 +190,7 @@ async def test_streams_do_not_keep_a_server_from_stopping(idle_cloud: TestCloud)
     "query", ["after=-1", "after=x", "after=1", "kind=task.exploded", "instance_id=x", "limit=0", "limit=1001"]
 )
 async def test_what_cannot_be_asked(idle_cloud: TestCloud, query: str) -> None:
-    answer = await idle_cloud.customer.get(f"/events?stream=false&{query}")
+    answer = await idle_cloud.customer.get(f"/events?{query}", headers=JSON)
     assert (answer.status_code, answer.json()["error"]) == (422, "validation_error")
 
 
@@ -197,3 +198,17 @@ async def test_a_position_that_makes_no_sense_is_refused(idle_cloud: TestCloud) 
     for position in ("x", "99", "-1", str(2**63)):
         answer = await idle_cloud.customer.get("/events", headers={"Last-Event-ID": position})
         assert answer.status_code == 422, position
+
+
+async def test_events_are_kept_for_so_many_days(idle_cloud: TestCloud) -> None:
+    await idle_cloud.launch()
+    kept = await page(idle_cloud.customer)
+    pool, clock = idle_cloud.parts.pool, idle_cloud.parts.clock
+    async with transaction(pool) as tx:
+        await tx.execute("update events set created_at = created_at - interval '31 days' where kind = 'task.created'")
+    await forget_old_events(pool, clock, 31)
+    assert kinds((await page(idle_cloud.customer))["events"]) == ["instance.created"]
+    async with transaction(pool) as tx:
+        await tx.execute("update events set created_at = created_at - interval '31 days'")
+    await forget_old_events(pool, clock, 31)
+    assert await page(idle_cloud.customer, after=0) == {"events": [], "next": kept["next"]}

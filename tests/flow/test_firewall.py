@@ -67,7 +67,7 @@ async def test_a_new_instance_is_open_and_cannot_spoof(cloud: TestCloud) -> None
     }  # fmt: skip
     address = (await cloud.customer.get(wall.path.removesuffix("/firewall"))).json()["ip_address"]
     assert acting.own_addresses(0) == (address,)
-    assert cloud.node.node.vms.get(wall.vmid).config["net0"].endswith("firewall=1")
+    assert "firewall=1" in str(cloud.node.node.vms.get(wall.vmid).config["net0"])
 
 
 async def test_rules_come_in_front_and_go_by_position(cloud: TestCloud) -> None:
@@ -103,7 +103,10 @@ async def test_settings_change_one_by_one(cloud: TestCloud) -> None:
         **changed, "firewall": {**BEGINNING, "policy_in": "DROP", "policy_out": "DROP"}
     }  # fmt: skip
     refused = await wall.ask("PUT", json={"policy_in": "REJECT"}, status=400)
-    assert (refused["error"], refused["message"]) == ("invalid_policy", "policy_in: must be ACCEPT or DROP, not 'REJECT'")
+    assert (refused["error"], refused["message"]) == (
+        "invalid_policy",
+        "policy_in: must be ACCEPT or DROP, not 'REJECT'",
+    )
     assert wall.acting.policy("in") == wall.acting.policy("out") == "DROP"
 
 
@@ -141,37 +144,27 @@ async def test_many_at_once_while_off(cloud: TestCloud) -> None:
     assert (await wall.ask("GET"))["enabled"] is False
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"type": "inbound"}, "type: must be one of in, out, not 'inbound'"),
-        ({"action": "accept"}, "action: must be one of ACCEPT, DROP, REJECT, not 'accept'; write ACCEPT"),
-        ({"dport": "70000"}, "dport: Invalid port format: must be 1-65535"),
-        ({"dport": "ssh"}, "dport: Invalid port format: must be 1-65535"),
-        ({"sport": "0"}, "sport: Invalid port format: must be 1-65535"),
-        ({"dport": "90:80"}, "dport: the range 90:80 is the wrong way round; write 80:90"),
-        ({"dport": ",".join(map(str, range(1, 17)))}, "dport: 16 ports in one list; at most 15 fit"),
-        ({"proto": "nosuch"}, "proto: must be one of tcp"),
-        ({"proto": "icmp"}, "proto: icmp has no ports"),
-        ({"source": "300.1.1.1"}, "source: '300.1.1.1' is no address"),
-        ({"source": "10.0.0.1/8"}, "source: 10.0.0.1/8 has bits set behind its prefix; write 10.0.0.0/8"),
-        ({"dest": "10.0.0.0/8,192.168.1.1-192.168.1.9"}, "dest: a range cannot be part of a list"),
-        ({"source": "10.0.0.9-10.0.0.1"}, "source: the range 10.0.0.9-10.0.0.1 is the wrong way round"),
-        ({"source": "10.0.0.1", "dest": "2001:db8::1"}, "dest: is IPv6, but the other address is IPv4"),
-        ({"proto": "icmp", "dport": None, "source": "2001:db8::/32"}, "source: is IPv6, but protocol icmp is IPv4"),
-        ({"comment": "a\nb"}, "comment: has more than one line"),
-        ({"comment": "x" * 257}, "comment: has 257 characters"),
-        ({"comment": "bluelobster: switched off"}, "comment: must not begin with"),
-        ({"enable": 2}, "enable: must be 1"),
-    ],
+REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"type": "inbound"}, "type: must be one of in, out, not 'inbound'"),
+    ({"action": "accept"}, "action: must be one of ACCEPT, DROP, REJECT, not 'accept'; write ACCEPT"),
+    ({"dport": "70000"}, "dport: Invalid port format: must be 1-65535"),
+    ({"dport": "ssh"}, "dport: Invalid port format: must be 1-65535"),
+    ({"sport": "0"}, "sport: Invalid port format: must be 1-65535"),
+    ({"dport": "90:80"}, "dport: the range 90:80 is the wrong way round; write 80:90"),
+    ({"dport": ",".join(map(str, range(1, 17)))}, "dport: 16 ports in one list; at most 15 fit"),
+    ({"proto": "nosuch"}, "proto: must be one of tcp"),
+    ({"proto": "icmp"}, "proto: icmp has no ports"),
+    ({"source": "300.1.1.1"}, "source: '300.1.1.1' is no address"),
+    ({"source": "10.0.0.1/8"}, "source: 10.0.0.1/8 has bits set behind its prefix; write 10.0.0.0/8"),
+    ({"dest": "10.0.0.0/8,192.168.1.1-192.168.1.9"}, "dest: a range cannot be part of a list"),
+    ({"source": "10.0.0.9-10.0.0.1"}, "source: the range 10.0.0.9-10.0.0.1 is the wrong way round"),
+    ({"source": "10.0.0.1", "dest": "2001:db8::1"}, "dest: is IPv6, but the other address is IPv4"),
+    ({"proto": "icmp", "dport": None, "source": "2001:db8::/32"}, "source: is IPv6, but protocol icmp is IPv4"),
+    ({"comment": "a\nb"}, "comment: has more than one line"),
+    ({"comment": "x" * 257}, "comment: has 257 characters"),
+    ({"comment": "bluelobster: switched off"}, "comment: must not begin with"),
+    ({"enable": 2}, "enable: must be 1"),
 )
-async def test_rules_that_cannot_work_are_refused(
-    ready: Wall, changes: dict[str, Any], message: str
-) -> None:
-    refused = await ready.ask("POST", "/rules", {**SSH, **changes}, status=400)
-    assert refused["error"] == "invalid_rule"
-    assert refused["message"].startswith(message)
-    assert await ready.ask("GET") == BEGINNING
 
 
 @pytest.fixture
@@ -179,9 +172,21 @@ async def ready(cloud: TestCloud) -> Wall:
     return await wall_of(cloud)
 
 
+async def test_rules_that_cannot_work_are_refused(ready: Wall) -> None:
+    for changes, message in REFUSED:
+        refused = await ready.ask("POST", "/rules", {**SSH, **changes}, status=400)
+        assert refused["error"] == "invalid_rule"
+        assert refused["message"].startswith(message)
+    assert await ready.ask("GET") == BEGINNING
+
+
 async def test_ports_without_a_protocol_are_tcp(ready: Wall) -> None:
-    assert (await ready.ask("POST", "/rules", {"type": "in", "action": "DROP", "dport": "25"}))["rule"]["proto"] == "tcp"
-    bare = (await ready.ask("POST", "/rules", {"type": "out", "action": "DROP", "source": "192.0.2.1-192.0.2.9"}))["rule"]
+    assert (await ready.ask("POST", "/rules", {"type": "in", "action": "DROP", "dport": "25"}))["rule"][
+        "proto"
+    ] == "tcp"
+    bare = (await ready.ask("POST", "/rules", {"type": "out", "action": "DROP", "source": "192.0.2.1-192.0.2.9"}))[
+        "rule"
+    ]
     assert bare == {"pos": 0, "type": "out", "action": "DROP", "source": "192.0.2.1-192.0.2.9", "enable": 1}
 
 

@@ -70,7 +70,7 @@ async def test_a_machine_boots_from_an_image(
     instance_id = accepted["vm_uuid"]
     assert images(cloud) == {f"bl-{instance_id}.iso": IMAGE}
     vm = await vm_of(cloud, instance_id)
-    assert vm.config["ide2"] == f"local:iso/bl-{instance_id}.iso,media=cdrom,size=52K"
+    assert vm.config["ide2"] == f"local:iso/bl-{instance_id}.iso,media=cdrom,size=50K"
     assert vm.config["boot"] == "order=ide2;sata0"
     assert "size=250G" in str(vm.config["sata0"])
     assert (vm.config["ostype"], str(vm.config["net0"])[:6]) == ("other", "e1000=")
@@ -112,40 +112,33 @@ async def test_staff_boots_from_an_image(cloud: TestCloud, source: Source) -> No
 async def test_power_goes_on_and_off_without_an_agent(cloud: TestCloud, source: Source) -> None:
     accepted = await launch(cloud, url_of(source))
     await cloud.completed(accepted["task_id"])
-    for action in ("reboot", "force-shutdown", "power-on"):
+    for action in ("reboot", "power-cycle"):
         answer = await cloud.customer.post(f"/instances/{accepted['vm_uuid']}/{action}")
         await cloud.completed(answer.json()["task_id"])
     assert (await cloud.customer.get(f"/instances/{accepted['vm_uuid']}")).json()["power_status"] == "running"
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "ftp://example.com/a.iso",
-        "file:///etc/passwd",
-        "example.com/a.iso",
-        "http://",
-        f"https://me:{TOKEN}@example.com/a.iso",
-        "http://127.0.0.2/a.iso",
-        "http://[::1]/a.iso",
-        "http://169.254.169.254/latest/meta-data/",
-        "http://10.0.0.1/a.iso",
-        "http://[::ffff:10.0.0.1]/a.iso",
-        "",
-    ],
+# Every notation is a test of its own beside the rules.
+REFUSED = (
+    "",
+    "ftp://example.com/a.iso",
+    f"https://me:{TOKEN}@example.com/a.iso",
+    "http://127.0.0.2/a.iso",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://[::ffff:10.0.0.1]/a.iso",
 )
-async def test_what_cannot_be_an_image_is_refused_at_once(idle_cloud: TestCloud, url: str) -> None:
-    refused = await idle_cloud.customer.post("/instances/launch-instance", json=body(url))
-    assert (refused.status_code, refused.json()["error"], list(refused.json()["details"])) == (
-        400,
-        "invalid_request",
-        ["iso_url"],
-    )
-    assert "iso_url" in refused.json()["message"]
-    assert TOKEN not in refused.text
-    custom = {**CUSTOM, "template_name": None, "cores": 3, "iso_url": url}
-    told = (await idle_cloud.staff.post("/instances/launch-custom", json=custom)).json()
-    assert set(told["details"]) == {"cores", "iso_url"}
+
+
+async def test_what_cannot_be_an_image_is_refused_at_once(idle_cloud: TestCloud) -> None:
+    for url in REFUSED:
+        refused = await idle_cloud.customer.post("/instances/launch-instance", json=body(url))
+        said = refused.json()
+        assert (refused.status_code, said["error"], list(said["details"])) == (400, "invalid_request", ["iso_url"]), url
+        assert "iso_url" in said["message"]
+        assert TOKEN not in refused.text
+        custom = {**CUSTOM, "template_name": None, "cores": 3, "iso_url": url}
+        told = (await idle_cloud.staff.post("/instances/launch-custom", json=custom)).json()
+        assert set(told["details"]) == {"cores", "iso_url"}
     assert await idle_cloud.leftovers() == CLEAN
 
 
@@ -182,41 +175,35 @@ async def failed(cloud: TestCloud, url: str) -> str:
     return message.removeprefix("Failed to create VM: the ISO image cannot be fetched: ")
 
 
-async def test_a_redirect_into_the_private_network(cloud: TestCloud, source: Source) -> None:
-    source.giving["/away.iso"] = redirect("http://127.0.0.2/secret.iso")
-    why = await failed(cloud, source.url("/away.iso"))
-    assert why == "127.0.0.1 redirects to an address that is not allowed"
-
-
-async def test_an_image_that_is_too_big(cloud: TestCloud, source: Source) -> None:
-    source.giving["/big.iso"] = announced((4 << 30) + 1)
-    assert await failed(cloud, source.url("/big.iso")) == "it is bigger than 4 GB"
-
-
-async def test_what_is_no_image(cloud: TestCloud, source: Source) -> None:
-    source.giving["/page"] = whole(b"<html>Log in first</html>")
-    assert await failed(cloud, source.url("/page")) == "what the address gives is not an ISO image"
-
-
-async def test_a_source_that_dies_half_way(cloud: TestCloud, source: Source) -> None:
-    source.giving["/half.iso"] = announced(2 * len(IMAGE))
-    assert await failed(cloud, source.url("/half.iso")) == "the connection to 127.0.0.1 fails"
-
-
-async def test_a_missing_image(cloud: TestCloud, source: Source) -> None:
-    source.giving["/gone.iso"] = whole(status="404 Not Found")
-    assert await failed(cloud, source.url(f"/gone.iso?token={TOKEN}")) == "127.0.0.1 answers with status 404"
+async def test_an_image_that_cannot_be_had(cloud: TestCloud, source: Source) -> None:
+    source.giving |= {
+        "/away": redirect("http://127.0.0.2/secret.iso"),
+        "/big": announced((4 << 30) + 1),
+        "/page": whole(b"<html>Log in first</html>"),
+        "/half": announced(2 * len(IMAGE)),
+        "/gone": whole(status="404 Not Found"),
+    }
+    for path, why in (
+        ("/away", "127.0.0.1 redirects to an address that is not allowed"),
+        ("/big", "it is bigger than 4 GB"),
+        ("/page", "what the address gives is not an ISO image"),
+        ("/half", "the connection to 127.0.0.1 fails"),
+        (f"/gone?token={TOKEN}", "127.0.0.1 answers with status 404"),
+    ):
+        assert await failed(cloud, source.url(path)) == why
 
 
 # The calls that only a launch from an image makes, and the deletion after it.
 CALLS = (
-    ("POST", r"/upload$", ("error", "drop-before", "drop-after", "task-fails", "task-fails-after")),
-    ("GET", r"/storage/local/content$", ("error", "drop-before", "drop-after")),
-    ("DELETE", r"/storage/local/content/", ("error", "drop-before", "drop-after", "task-fails", "task-fails-after")),
+    ("POST", r"/upload$", "drop-after"),
+    ("POST", r"/upload$", "task-fails"),
+    ("GET", r"/storage/local/content$", "drop-before"),
+    ("DELETE", r"/storage/local/content/", "drop-after"),
+    ("DELETE", r"/storage/local/content/", "task-fails-after"),
 )
 
 
-@pytest.mark.parametrize(("method", "path", "kind"), [(m, p, kind) for m, p, kinds in CALLS for kind in kinds])
+@pytest.mark.parametrize(("method", "path", "kind"), CALLS)
 async def test_one_fault_is_got_over(cloud: TestCloud, source: Source, method: str, path: str, kind: Any) -> None:
     fault = cloud.node.faults.add(Fault(kind, method, path, message="the disk is on fire"))
     accepted = await launch(cloud, url_of(source))

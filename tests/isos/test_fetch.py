@@ -1,9 +1,11 @@
 """Fetching: to the address that was checked and no other, and never too much."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -12,8 +14,11 @@ from bluelobster.isos.addresses import Resolve
 from bluelobster.isos.errors import CannotFetch, NoSpace
 from bluelobster.isos.fetch import Fetcher
 from bluelobster.isos.rules import IsoRules
+from cloud import eventually
 from iso_source import IMAGE, Source, announced, endless, redirect, running_source, silent, whole
 from pve.tls_server import make_certificate
+
+ACCOUNT = UUID(int=1)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +48,7 @@ def resolver(*answers: str) -> Resolve:
 
 
 async def fetched(fetcher: Fetcher, url: str) -> bytes:
-    async with fetcher.fetched(url) as path:
+    async with fetcher.fetched(url, ACCOUNT) as path:
         return path.read_bytes()
 
 
@@ -64,13 +69,13 @@ async def test_the_connection_goes_to_the_address_that_was_checked(source: Sourc
 
 async def test_a_name_of_a_private_address_is_never_connected_to(source: Source, tmp_path: Path) -> None:
     for address in ("127.0.0.2", "10.0.0.1", "::ffff:127.0.0.2", "169.254.169.254"):
-        with pytest.raises(CannotFetch, match="images.test leads to an address that is not public"):
+        with pytest.raises(CannotFetch, match=r"images\.test leads to an address that is not public"):
             await fetched(Fetcher(rules(tmp_path), resolver(address)), source.url("/a.iso", "images.test"))
     assert source.asked == []
 
 
 async def test_redirects_are_followed(source: Source, tmp_path: Path) -> None:
-    source.giving |= {"/1": redirect("2"), "/2": redirect("//127.0.0.1:%d/3" % source.port)}
+    source.giving |= {"/1": redirect("2"), "/2": redirect(f"//127.0.0.1:{source.port}/3")}
     source.giving |= {"/3": redirect(source.url("/4")), "/4": redirect("/5"), "/5": redirect("/a.iso")}
     assert await fetched(Fetcher(rules(tmp_path)), source.url("/1")) == IMAGE
     source.giving["/0"] = redirect("/1")
@@ -98,7 +103,7 @@ async def test_redirects_are_followed(source: Source, tmp_path: Path) -> None:
 async def test_a_redirect_is_judged_like_the_first_address(source: Source, tmp_path: Path, target: str) -> None:
     source.giving["/away"] = redirect(target)
     fetcher = Fetcher(rules(tmp_path), resolver("127.0.0.1", "127.0.0.2"))
-    with pytest.raises(CannotFetch, match="redirects to an address that is not allowed|is not public"):
+    with pytest.raises(CannotFetch, match=r"redirects to an address that is not allowed|is not public"):
         await fetched(fetcher, source.url("/away", "images.test"))
     assert len(source.asked) == 1
 
@@ -106,7 +111,7 @@ async def test_a_redirect_is_judged_like_the_first_address(source: Source, tmp_p
 async def test_a_redirect_to_a_name_is_resolved_anew(source: Source, tmp_path: Path) -> None:
     source.giving["/away"] = redirect(source.url("/a.iso", "other.test"))
     fetcher = Fetcher(rules(tmp_path), resolver("127.0.0.1", "10.0.0.1"))
-    with pytest.raises(CannotFetch, match="other.test leads to an address that is not public"):
+    with pytest.raises(CannotFetch, match=r"other\.test leads to an address that is not public"):
         await fetched(fetcher, source.url("/away", "images.test"))
     assert len(source.asked) == 1
 
@@ -184,6 +189,23 @@ async def test_a_full_disk_is_noticed(source: Source, tmp_path: Path, monkeypatc
         await fetched(Fetcher(rules(tmp_path)), source.url("/a.iso"))
 
 
+async def test_slow_sources_of_one_keep_nobody_else_waiting(source: Source, tmp_path: Path) -> None:
+    source.giving["/silent"] = silent()
+    fetcher = Fetcher(rules(tmp_path))
+    slow = [asyncio.create_task(fetched(fetcher, source.url("/silent"))) for _ in range(12)]
+    await eventually(lambda: both_asked(source))
+    async with fetcher.fetched(source.url("/a.iso"), UUID(int=2)) as path:
+        assert path.read_bytes() == IMAGE
+    assert len(source.asked) == 3
+    for task in slow:
+        task.cancel()
+    await asyncio.wait(slow)
+
+
+async def both_asked(source: Source) -> bool:
+    return len(source.asked) >= 2
+
+
 async def test_certificates_are_checked_for_the_name(tmp_path: Path) -> None:
     certificate = tmp_path / "server.pem"
     make_certificate(certificate)
@@ -200,7 +222,7 @@ async def test_certificates_are_checked_for_the_name(tmp_path: Path) -> None:
             (Fetcher(rules(folder)), url),
             (Fetcher(rules(folder), resolver("127.0.0.1"), trusting), url.replace("127.0.0.1", "images.test")),
         ):
-            with pytest.raises(CannotFetch, match="certificate of .* cannot be verified"):
+            with pytest.raises(CannotFetch, match=r"certificate of .* cannot be verified"):
                 await fetched(fetcher, address)
         source.giving["/down"] = redirect("http://127.0.0.1/a.iso")
         with pytest.raises(CannotFetch, match="from https to http"):

@@ -8,7 +8,7 @@ from bluelobster.isos.rules import IsoRules
 from bluelobster.isos.url import checked_url, host_of, port_of, shown
 
 RULES = IsoRules()
-LAB = IsoRules(allowed_networks="127.0.0.1/32")  # type: ignore[arg-type]
+LAB = IsoRules(allowed_networks="127.0.0.1/32")
 
 
 @pytest.mark.parametrize(

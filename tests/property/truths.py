@@ -27,16 +27,17 @@ ALWAYS = {
         select i.id, i.gpu_count from instances i
         where i.ended_at is null and i.gpu_count <> (select count(*) from gpus g
           where g.instance_id = i.id and g.host_id = i.host_id and g.model = i.gpu_model)""",
-    "a live instance has one address": """
+    "a live instance has one primary address": """
         select i.id from instances i
-        where i.ended_at is null and 1 <> (select count(*) from addresses a where a.instance_id = i.id)""",
+        where i.ended_at is null
+          and 1 <> (select count(*) from addresses a where a.instance_id = i.id and a.is_primary)""",
     "what ended holds nothing": """
         select i.id, i.status from instances i
         where i.ended_at is not null and (
           exists (select from gpus where instance_id = i.id)
           or exists (select from addresses where instance_id = i.id)
           or exists (select from instance_samples where instance_id = i.id)
-          or i.password_hash is not null or i.password_sealed is not null)""",
+          or i.password_hash is not null or i.password_sealed is not null or i.iso_url_sealed is not null)""",
     "one live task an instance": """
         select instance_id from tasks where ended_at is null group by 1 having count(*) > 1""",
     "what is being made or deleted has a task that does it": """
@@ -58,7 +59,7 @@ MACHINES = """
     select i.vmid, i.id::text, i.vcpus, i.memory_gb * 1024, host(a.address),
            array(select mapping from gpus where instance_id = i.id order by mapping), i.power_status, i.account_id,
            exists (select from tasks where instance_id = i.id and operation = 'delete_instance')
-    from instances i join addresses a on a.instance_id = i.id where i.status = 'rented'"""
+    from instances i join addresses a on a.instance_id = i.id and a.is_primary where i.status = 'rented'"""
 
 
 async def broken(cloud: TestCloud) -> dict[str, Any]:

@@ -246,3 +246,10 @@ async def test_a_list_of_another_shape() -> None:
     async with answering(200, {"data": ["pve1"]}) as pve:
         with pytest.raises(errors.UnexpectedAnswer):
             await pve.nodes()
+
+
+async def test_what_the_guest_s_agent_says_of_its_cards() -> None:
+    async with having_said("lifecycle", "agent: network interfaces") as pve:
+        loopback, card = await pve.agent_interfaces(101)
+    assert loopback.addresses == ("127.0.0.1",)
+    assert (card.mac, card.addresses) == ("BC:24:11:6A:DF:2A", ("10.99.0.50",))

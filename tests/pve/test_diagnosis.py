@@ -117,6 +117,14 @@ def test_each_refused_parameter_is_named() -> None:
     assert str(error).startswith("Parameter verification failed.; name: invalid format")
 
 
+def test_a_change_that_waits_for_the_next_start() -> None:
+    body = {"data": None, "message": "Parameter verification failed.\n"}
+    why = {"net1": "hotplug problem - error on hot-unplugging device 'net1'\n"}
+    assert type(diagnosis.answer_error(400, "", {**body, "errors": why})) is errors.HotplugFailed
+    both = {**why, "net2": "invalid format"}
+    assert type(diagnosis.answer_error(400, "", {**body, "errors": both})) is errors.InvalidParameter
+
+
 def test_no_secret_is_left_in_an_error() -> None:
     body = {"data": None, "message": "bad hunter2pass", "errors": {"cipassword": "got 'hunter2pass'"}}
     for status in (400, 500):

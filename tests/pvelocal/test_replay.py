@@ -29,7 +29,6 @@ _CLONE = "machines are made by import-from; the node does not clone"
 _SNAPSHOT = "nothing asks for snapshots"
 _BACKUP = "backups are not part of the node yet"
 _FIREWALL_LOG = "nothing asks for the firewall's log and references"
-_HOT_PLUG = "a card added to a running guest comes at its next start"
 
 LATER = {
     "backup.json": ("POST", "/nodes/pve1/vzdump", _BACKUP),
@@ -56,12 +55,10 @@ UNSUPPORTED: dict[str, dict[str, str]] = {
             (
                 "backup", "content", "restore onto the second, keeping its identity", "config of the second",
                 "restore onto the second without saying its identity", "config of the second again",
-                "smbios of the list", "backups", "delete backup",
+                "vm list, full", "smbios of the list", "backups", "delete backup",
             ),
             _BACKUP,
         ),
-        "pending after hot plug": _HOT_PLUG,
-        "vm list, full": _HOT_PLUG,
     },
     "iso.json": dict.fromkeys(
         (

@@ -2,17 +2,17 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
 
-from fastapi import Request, Response
+from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from bluelobster.access.once import REPLAYED
 from bluelobster.access.principal import Principal
@@ -27,13 +27,14 @@ log = logging.getLogger(__name__)
 
 PREFIX = "/api/v1"
 LONGEST_TARGET = 200
+FAILURES = {500: "internal_error", 503: "service_unavailable"}
 UNSHOWN = re.compile(r"[^ -~]")
 
 
 @dataclass
 class Line:
-    """What one request leaves. `status` is the one of success; `written` says whether a transaction of it holds the
-    line already."""
+    """What one request leaves. `status` is the one of success, `error` the code of what it was refused with. Once it is
+    `kept`, it is in a transaction of the request that was committed."""
 
     principal: Principal
     operation: str
@@ -41,29 +42,25 @@ class Line:
     target: str
     instance_id: UUID | None
     status: int
-    written: bool = False
+    error: str | None = None
+    kept: bool = False
 
     async def accept(self, tx: Tx, clock: Clock) -> None:
         """Part of what the request does: neither is kept without the other."""
         await self._write(tx, clock, self.status, None)
-        self.written = True
 
-    async def settle(self, pool: Pool, clock: Clock) -> None:
-        """For a request that had no transaction to put it in: what it did is done, whether this can be kept or not."""
-        if self.written:
+    async def settle(self, pool: Pool, clock: Clock, status: int) -> None:
+        """For a request that was refused, or had no transaction to put it in. What happened has happened, whether this
+        can be kept or not."""
+        if self.kept:
             return
+        error = self.error or FAILURES.get(status)
         try:
             async with transaction(pool) as tx:
-                await self.accept(tx, clock)
-        except (OperationalError, PoolTimeout) as error:
-            log.error("%s by %s is missing in the audit log: %s", self.operation, self.principal.key_prefix, error)
-
-    async def refuse(self, pool: Pool, clock: Clock, error: Exception) -> None:
-        """Nothing was done; a database that is away does not hear of it either."""
-        status, code = outcome(error)
-        with suppress(OperationalError, PoolTimeout):
-            async with transaction(pool) as tx:
-                await self._write(tx, clock, status, code)
+                await self._write(tx, clock, status, error)
+            self.kept = True
+        except (OperationalError, PoolTimeout) as reason:
+            log.error("%s by %s is missing in the audit log: %s", self.operation, self.principal.key_prefix, reason)
 
     async def _write(self, tx: Tx, clock: Clock, status: int, error: str | None) -> None:
         await tx.execute(
@@ -111,16 +108,13 @@ def line_of(request: Request, principal: Principal, operation: str, status: int)
     return line
 
 
-async def audited(line: Line, pool: Pool, clock: Clock, answer: Callable[[], Awaitable[Response]]) -> Response:
-    """The answer, with its line; an answer that is only repeated changes nothing and leaves none."""
-    try:
-        response = await answer()
-    except Exception as error:
-        await line.refuse(pool, clock, error)
-        raise
-    if REPLAYED not in response.headers:
-        await line.settle(pool, clock)
-    return response
+async def settle(scope: Scope, status: int, headers: Headers) -> None:
+    """Called when a request's answer is about to be sent: what it did is committed by then, and its connection is free.
+    An answer that is only repeated changes nothing and leaves no line."""
+    line: Line | None = scope.get("state", {}).get("line")
+    if line is not None and REPLAYED not in headers:
+        state = scope["app"].state
+        await line.settle(state.pool, state.clock, status)
 
 
 def shown(path: str) -> str:
@@ -135,14 +129,12 @@ def _uuid(text: str | None) -> UUID | None:
         return None
 
 
-def outcome(error: Exception) -> tuple[int, str]:
-    """Status and code of the answer that an exception becomes."""
+def code_of(error: Exception) -> str:
+    """The code in the answer that an exception becomes."""
     if isinstance(error, ApiError):
-        return error.status, error.code
+        return error.code
     if isinstance(error, RequestValidationError):
-        return 422, "validation_error"
+        return "validation_error"
     if isinstance(error, HTTPException):
-        return error.status_code, CODES.get(error.status_code, "invalid_request")
-    if isinstance(error, OperationalError | PoolTimeout):
-        return 503, "service_unavailable"
-    return 500, "internal_error"
+        return CODES.get(error.status_code, "invalid_request")
+    return FAILURES[503 if isinstance(error, OperationalError | PoolTimeout) else 500]

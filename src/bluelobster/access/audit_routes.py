@@ -4,10 +4,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 
 from bluelobster.access.audit_log import AuditLog, Filter, read_audit_log
 from bluelobster.access.route import Caller, IdentifiedRoute, Transaction
+from bluelobster.http.moments import Moment
 from bluelobster.http.paging import place_of
 from bluelobster.http.text import CleanText
 
@@ -19,8 +19,8 @@ HIGHEST = 2**63 - 1
 def filter_of(
     operation: Annotated[CleanText | None, Query(description="Only this operation, such as `delete_instance`")] = None,
     instance_id: Annotated[UUID | None, Query(description="Only what is about this instance")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Not before this moment, with its time zone")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Before this moment, with its time zone")] = None,
+    since: Annotated[Moment | None, Query(description="Not before this moment, with its time zone")] = None,
+    until: Annotated[Moment | None, Query(description="Before this moment, with its time zone")] = None,
 ) -> Filter:
     return Filter(operation, instance_id, since, until)
 

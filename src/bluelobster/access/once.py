@@ -20,7 +20,6 @@ from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.http.errors import Conflict, InvalidRequest
 from bluelobster.http.later import Later
-from bluelobster.http.limits import TooLarge
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -101,6 +100,8 @@ def in_progress() -> Conflict:
 
 
 def _text(response: Response) -> str:
+    if not response.body:
+        return ""
     return json.dumps(without_secrets(json.loads(bytes(response.body))), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -118,8 +119,6 @@ async def once_of(request: Request, principal: Principal) -> Once | None:
         )
     try:
         body = await request.body()
-    except TooLarge:
-        raise HTTPException(413) from None
     except ClientDisconnect:
         raise HTTPException(400) from None
     path = request.url.path

@@ -1,21 +1,25 @@
 """A route that knows its caller before it reads anything else."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request, Response, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
 
 from bluelobster.access.admission import Admission
-from bluelobster.access.audit import Line, audited, line_of
-from bluelobster.access.once import around, once_of, within
+from bluelobster.access.audit import code_of, line_of, settle
+from bluelobster.access.once import REPLAYED, around, once_of, within
 from bluelobster.access.permissions import OPERATIONS, READ
 from bluelobster.access.principal import Principal
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx, transaction
+from bluelobster.http.errors import NotFound
+from bluelobster.http.text import CONTROL
 
 KEY_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key of your account")
 
@@ -32,11 +36,17 @@ class IdentifiedRoute(APIRoute):
 
         async def identify_first(request: Request) -> Response:
             principal = await admission_of(request).admit(request, pool_of(request), clock_of(request).now())
+            if CONTROL.search(request.scope["path"]):
+                raise NotFound("not_found", "Nothing has a name with control characters")
             request.state.principal = principal
             if not changes_something:
                 return await permitted(request, principal)
             line = line_of(request, principal, self.endpoint.__name__, self.status_code or 200)
-            return await audited(line, pool_of(request), clock_of(request), lambda: permitted(request, principal))
+            try:
+                return await permitted(request, principal)
+            except Exception as error:
+                line.error = code_of(error)
+                raise
 
         async def permitted(request: Request, principal: Principal) -> Response:
             principal.require(requirement)
@@ -45,11 +55,26 @@ class IdentifiedRoute(APIRoute):
                 return await answer(request)
             if not in_transaction:
                 return await around(once, pool_of(request), request, answer)
-            async with transaction(pool_of(request)) as tx:
+            async with audited_transaction(request) as tx:
                 request.state.tx = tx
-                return await within(once, tx, pool_of(request), request, answer)
+                response = await within(once, tx, pool_of(request), request, answer)
+                if REPLAYED in response.headers:
+                    request.state.line = None
+                return response
 
         return identify_first
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def settled(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await settle(scope, message["status"], Headers(raw=message["headers"]))
+            await send(message)
+
+        try:
+            await super().handle(scope, receive, settled)
+        except Exception:
+            await settle(scope, 500, Headers())
+            raise
 
 
 def uses(dependant: Dependant, dependency: Callable[..., Any]) -> bool:
@@ -78,13 +103,23 @@ def caller_of(request: Request, _key: Annotated[str | None, Security(KEY_HEADER)
 
 
 async def transaction_of(request: Request) -> AsyncIterator[Tx]:
-    line: Line | None = getattr(request.state, "line", None)
-    async with AsyncExitStack() as stack:
-        outer: Tx | None = getattr(request.state, "tx", None)
-        tx = outer or await stack.enter_async_context(transaction(pool_of(request)))
+    if hasattr(request.state, "tx"):
+        yield request.state.tx
+        return
+    async with audited_transaction(request) as tx:
         yield tx
+
+
+@asynccontextmanager
+async def audited_transaction(request: Request) -> AsyncIterator[Tx]:
+    """The request's transaction; one that changes something leaves its line in the audit log with it."""
+    async with transaction(pool_of(request)) as tx:
+        yield tx
+        line = getattr(request.state, "line", None)
         if line is not None:
             await line.accept(tx, clock_of(request))
+    if line is not None:
+        line.kept = True
 
 
 def mark_section(_mark: Annotated[Any, Query(alias="_mark_section", title=" Mark Section")] = None) -> None:

@@ -3,9 +3,11 @@
 import click
 
 from bluelobster.admin.accounts import account, key
-from bluelobster.admin.catalog import gpu, pool, region, type_
+from bluelobster.admin.catalog import gpu, region, type_
 from bluelobster.admin.database import migrate_database, secret_key
 from bluelobster.admin.hosts import host
+from bluelobster.admin.pools import pool
+from bluelobster.admin.prices import price
 from bluelobster.admin.templates import template
 
 
@@ -20,5 +22,5 @@ def admin(context: click.Context, data: str | None) -> None:
     context.obj = data
 
 
-for command in (account, key, region, gpu, type_, pool, template, host, migrate_database, secret_key):
+for command in (account, key, region, gpu, type_, price, pool, template, host, migrate_database, secret_key):
     admin.add_command(command)

@@ -1,6 +1,4 @@
-"""Regions, GPUs, instance types and address pools."""
-
-from ipaddress import IPv4Address, IPv4Network
+"""Regions, GPUs and instance types."""
 
 import click
 
@@ -11,9 +9,6 @@ from bluelobster.catalog.hosts import find_host
 from bluelobster.catalog.regions import Region, list_regions, save_region
 from bluelobster.catalog.types import InstanceType, list_types, retire_type, save_type
 from bluelobster.db.pool import transaction
-from bluelobster.network.pools import list_pools, save_pool
-
-LARGEST_POOL = 65_536
 
 
 @click.group()
@@ -168,62 +163,5 @@ def retire(name: str) -> None:
         async with transaction(parts.pool) as tx:
             found(f"type {name} on sale", await retire_type(tx, name))
         click.echo(f"type {name} is no longer sold")
-
-    run(action)
-
-
-@click.group()
-def pool() -> None:
-    """Public addresses to give to machines."""
-
-
-@pool.command("add")
-@click.argument("region_name")
-@click.argument("network")
-@click.option("--gateway", required=True)
-@click.option("--first", help="First address to give (default: the first of the network)")
-@click.option("--last", help="Last address to give (default: the last of the network)")
-@click.option("--nameserver", "nameservers", multiple=True, help="For the machines; may be given several times")
-def add_pool(
-    region_name: str, network: str, gateway: str, first: str | None, last: str | None, nameservers: tuple[str, ...]
-) -> None:
-    """Add a network, or more of its addresses, to a region."""
-    try:
-        net = IPv4Network(network, strict=False)
-        way_out = IPv4Address(gateway)
-        low = IPv4Address(first) if first else net.network_address + 1
-        high = IPv4Address(last) if last else net.broadcast_address - 1
-        names = [str(IPv4Address(each)) for each in nameservers]
-    except ValueError as error:
-        raise Wrong(str(error)) from None
-    if str(net) != network:
-        raise Wrong(f"{network} is not a network; did you mean {net}?")
-    if way_out not in net or low not in net or high not in net or low > high:
-        raise Wrong(f"gateway, first and last must be in {net}, first before last")
-    if int(high) - int(low) >= LARGEST_POOL:
-        raise Wrong(f"at most {LARGEST_POOL} addresses at once; give --first and --last")
-    addresses = [IPv4Address(number) for number in range(int(low), int(high) + 1) if IPv4Address(number) != way_out]
-    if not addresses:
-        raise Wrong("there is no address to give besides the gateway's")
-
-    async def action(parts: Parts) -> None:
-        async with transaction(parts.pool) as tx:
-            await save_pool(tx, region_name, net, way_out, names, addresses)
-        click.echo(f"{len(addresses)} addresses of {net} saved for {region_name}")
-
-    run(action)
-
-
-@pool.command("list")
-def show_pools() -> None:
-    """Show all pools and how full they are."""
-
-    async def action(parts: Parts) -> None:
-        async with parts.pool.connection() as connection:
-            pools = await list_pools(connection)
-        show(
-            ("region", "network", "gateway", "addresses", "used"),
-            [(p.region, p.network, p.gateway, p.total, p.used) for p in pools],
-        )
 
     run(action)

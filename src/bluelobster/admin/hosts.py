@@ -6,7 +6,15 @@ import click
 
 from bluelobster.admin.session import Wrong, found, run, show
 from bluelobster.app import Parts
-from bluelobster.catalog.hosts import Capacity, NewHost, list_hosts, remove_host, save_host, set_host_status
+from bluelobster.catalog.hosts import (
+    Capacity,
+    NewHost,
+    list_hosts,
+    remove_host,
+    save_host,
+    set_host_status,
+    set_internal_bridge,
+)
 from bluelobster.db.pool import transaction
 from bluelobster.pve import Endpoint, PveClient, errors
 
@@ -49,7 +57,9 @@ def host() -> None:
 @click.option("--fingerprint", help="SHA-256 of the certificate, as Proxmox shows it (default: checked by a known CA)")
 @click.option("--node", help="The node's name (default: the host's name)")
 @click.option("--storage", required=True, help="Where disks and images go")
-@click.option("--iso-storage", help="Where ISO images go that machines boot from (default: the storage, if it takes them)")
+@click.option(
+    "--iso-storage", help="Where ISO images go that machines boot from (default: the storage, if it takes them)"
+)
 @click.option("--bridge", default="vmbr0", show_default=True)
 @click.option("--vcpu-overcommit", type=OVERCOMMIT, default=4.0, show_default=True)
 @click.option("--memory-overcommit", type=OVERCOMMIT, default=1.0, show_default=True)
@@ -199,6 +209,21 @@ def change_status(name: str, status: str) -> None:
         async with transaction(parts.pool) as tx:
             found(f"host {name}", await set_host_status(tx, name, status))
         click.echo(f"host {name} is {status}")
+
+    run(action)
+
+
+@host.command("internal-bridge")
+@click.argument("name")
+@click.argument("bridge", required=False)
+def change_internal_bridge(name: str, bridge: str | None) -> None:
+    """Let machines launched from now on be on private networks: on this VLAN-aware bridge, which the region's hosts
+    share. Without a bridge, none of them is."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            found(f"host {name}", await set_internal_bridge(tx, name, bridge))
+        click.echo(f"private networks of host {name}: {bridge or 'none'}")
 
     run(action)
 

@@ -9,6 +9,7 @@ from psycopg.errors import CheckViolation, ForeignKeyViolation, NumericValueOutO
 _KEY = re.compile(r"Key \((?P<columns>.+?)\)=\((?P<values>.+?)\)")
 _THINGS = {
     "accounts": "account",
+    "address_pools": "internal pool of region",
     "gpu_models": "GPU model",
     "hosts": "host",
     "regions": "region",
@@ -20,6 +21,8 @@ _RULES = {
     "accounts_name_check": _NAME,
     "regions_name_check": _NAME,
     "hosts_id_check": _NAME,
+    "address_pools_tags": "this network is a public pool already",
+    "address_pools_gateway": "this network is an internal pool already",
     "hosts_vcpus_fit": "its machines have more vCPUs already than the host would then have to promise",
     "hosts_memory_fits": "its machines have more memory already than the host would then have to promise",
     "hosts_disk_fits": "its machines have more disk already than the host would then have to promise",

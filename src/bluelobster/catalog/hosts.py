@@ -129,6 +129,12 @@ async def set_host_status(tx: Tx, host_id: str, status: str) -> bool:
     return done.rowcount == 1
 
 
+async def set_internal_bridge(tx: Tx, host_id: str, bridge: str | None) -> bool:
+    """Where private networks are on a host, or that they are nowhere; False for an unknown host."""
+    done = await tx.execute("update hosts set internal_bridge = %s where id = %s", (bridge, host_id))
+    return done.rowcount == 1
+
+
 async def remove_host(tx: Tx, host_id: str) -> bool:
     """Forget a host; psycopg's ForeignKeyViolation while its history is still kept."""
     done = await tx.execute("delete from hosts where id = %s", (host_id,))

@@ -26,13 +26,24 @@ class Template:
     ostype: str | None = None
     uefi: bool = False
     tpm: bool = False
+    has_cloud_init: bool = True
 
 
 # The templates that the contract and we ourselves know by name; an operator provides their images.
 KNOWN: dict[str, Template] = {
     template.name: template
     for template in (
-        Template("TINY-LINUX", "Tiny Linux (Debian kernel, BusyBox)", "linux", False, False, True, 1, "lobster"),
+        Template(
+            "TINY-LINUX",
+            "Tiny Linux (Debian kernel, BusyBox)",
+            "linux",
+            False,
+            False,
+            True,
+            1,
+            "lobster",
+            has_cloud_init=False,
+        ),
         Template("DEBIAN-12", "Debian 12", "linux", False, False, True, 4, "debian"),
         Template("UBUNTU-22-04", "Ubuntu 22.04", "linux", False, False, True, 10, "ubuntu"),
         Template("UBUNTU-22-04-NV", "Ubuntu 22.04 with NVIDIA drivers", "linux", True, True, True, 40, "ubuntu"),
@@ -41,7 +52,7 @@ KNOWN: dict[str, Template] = {
 }
 
 COLUMNS = """name, display_name, os_type, has_docker, has_nvidia_driver, has_agent, min_disk_gb, default_username,
-             ostype, uefi, tpm"""
+             ostype, uefi, tpm, has_cloud_init"""
 
 
 async def save_template(tx: Tx, template: Template) -> None:
@@ -49,12 +60,14 @@ async def save_template(tx: Tx, template: Template) -> None:
     await tx.execute(
         f"""insert into templates ({COLUMNS})
             values (%(name)s, %(display_name)s, %(os_type)s, %(has_docker)s, %(has_nvidia_driver)s, %(has_agent)s,
-                    %(min_disk_gb)s, %(default_username)s, %(ostype)s, %(uefi)s, %(tpm)s)
+                    %(min_disk_gb)s, %(default_username)s, %(ostype)s, %(uefi)s, %(tpm)s,
+                    %(has_cloud_init)s)
             on conflict (name) do update set
               display_name = excluded.display_name, os_type = excluded.os_type, has_docker = excluded.has_docker,
               has_nvidia_driver = excluded.has_nvidia_driver, has_agent = excluded.has_agent,
               min_disk_gb = excluded.min_disk_gb, default_username = excluded.default_username,
-              ostype = excluded.ostype, uefi = excluded.uefi, tpm = excluded.tpm, hidden = false""",
+              ostype = excluded.ostype, uefi = excluded.uefi, tpm = excluded.tpm,
+              has_cloud_init = excluded.has_cloud_init, hidden = false""",
         vars(template),
     )
 
@@ -97,5 +110,5 @@ async def list_templates(tx: Tx) -> list[Template]:
 
 def template_view(template: Template) -> dict[str, Any]:
     """A template as the API shows it."""
-    inside = {"has_agent", "ostype", "uefi", "tpm"}
+    inside = {"has_agent", "ostype", "uefi", "tpm", "has_cloud_init"}
     return {name: value for name, value in vars(template).items() if name not in inside}

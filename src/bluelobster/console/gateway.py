@@ -1,4 +1,4 @@
-"""The console gateway: one TCP port for browsers and for plain VNC viewers. Customers never meet a hypervisor."""
+"""The console gateway: one TCP port for websockets and for plain VNC viewers. Customers never meet a hypervisor."""
 
 import asyncio
 import logging
@@ -9,16 +9,17 @@ from typing import cast
 from aiohttp import web
 
 from bluelobster.console.address import Address, public_address
-from bluelobster.console.page import Pages
 from bluelobster.console.session import Parts, Sessions
 from bluelobster.console.stream import TcpStream
 from bluelobster.console.viewer import Viewers
+from bluelobster.console.websocket import WebSockets
 from bluelobster.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# A browser speaks first, a VNC viewer waits for the server.
+# A websocket's client speaks first, a VNC viewer waits for the server.
 SILENCE_SECONDS = 0.4
+ONE_MORE_LOOK_SECONDS = 0.02
 REQUEST_SECONDS = 15.0
 MOST_CONNECTIONS = 1000
 BACKLOG = 128
@@ -30,7 +31,7 @@ class Inside:
 
     def __init__(self, parts: Parts) -> None:
         sessions = Sessions(parts)
-        self._pages = Pages(parts, sessions)
+        self._websockets = WebSockets(parts, sessions)
         self._viewers = Viewers(parts, sessions)
         self._http = web.Server(self._answer, access_log=None)
         self._serving: set[asyncio.Task[None]] = set()
@@ -85,7 +86,7 @@ class Inside:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.transport is not None:
             self._unasked.discard(request.transport)
-        return await self._pages.answer(request)
+        return await self._websockets.answer(request)
 
     def _check(self, transport: asyncio.Transport) -> None:
         if transport in self._unasked:
@@ -107,13 +108,17 @@ class Door(asyncio.Protocol):
             self._transport.abort()
             return
         self._inside.waiting += 1
-        self._silence = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._enter, b"")
+        self._silence = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._look_again)
 
     def data_received(self, data: bytes) -> None:
         self._enter(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._leave()
+
+    def _look_again(self) -> None:
+        """A loop that was busy meanwhile may run its timers before it reads what has long been there."""
+        self._silence = asyncio.get_running_loop().call_later(ONE_MORE_LOOK_SECONDS, self._enter, b"")
 
     def _leave(self) -> None:
         if self._silence is not None:

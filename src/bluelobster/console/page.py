@@ -1,85 +1,62 @@
-"""The page with noVNC, and the websocket that it opens, over HTTP."""
+"""The page with noVNC. It is the API that serves it: browsers open connections ahead of need and are silent on them,
+which the gateway would take for VNC viewers."""
 
-import asyncio
-import logging
-import mimetypes
+from mimetypes import guess_type
 from pathlib import Path
 
-from aiohttp import WSCloseCode, web
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
-from bluelobster.console import rfb
-from bluelobster.console.session import Parts, Refused, Sessions, join
-from bluelobster.console.stream import Ended, WebStream, Wire
-from bluelobster.console.tickets import id_of
-from bluelobster.db.pool import Pool
-
-log = logging.getLogger(__name__)
+from bluelobster.console.address import Address
+from bluelobster.http.errors import Unavailable
 
 WEB = Path(__file__).with_name("web")
-PREFIX = "/console/"
-HEARTBEAT_SECONDS = 30.0
-HANDSHAKE_SECONDS = 20.0
-LARGEST_FRAME = 1 << 20
+FILES = frozenset(str(path.relative_to(WEB)) for path in WEB.rglob("*") if path.is_file())
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-cache",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src {gateway}; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+router = APIRouter(prefix="/console", include_in_schema=False)
 
 
-class Pages:
-    """Answers HTTP requests to the gateway."""
+def address_of(request: Request) -> Address:
+    """Where the gateway is; raises Unavailable in a process that has none."""
+    address: Address | None = getattr(request.app.state, "console", None)
+    if address is None:
+        raise Unavailable("console_unavailable", "Consoles are not offered here")
+    return address
 
-    def __init__(self, parts: Parts, sessions: Sessions) -> None:
-        self._pool: Pool = parts.pool
-        self._sessions = sessions
-        self._files = {f"{PREFIX}{path.relative_to(WEB)}": path for path in WEB.rglob("*") if path.is_file()}
-        self._files[PREFIX] = WEB / "index.html"
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """A file of the page, or a console."""
-        if request.method not in {"GET", "HEAD"}:
-            return web.Response(status=405, headers={**HEADERS, "Allow": "GET, HEAD"})
-        if request.path == f"{PREFIX}websocket":
-            return await self._console(request)
-        if request.path == PREFIX.rstrip("/"):
-            return web.Response(status=308, headers={**HEADERS, "Location": PREFIX.rpartition("/")[0] + "/"})
-        path = self._files.get(request.path)
-        if path is None:
-            return web.Response(status=404, text="Not found\n", headers=HEADERS)
-        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        return web.FileResponse(path, headers={**HEADERS, "Content-Type": kind})
+def page_url(request: Request, ticket: str) -> str:
+    """The page, at the address by which the caller reached the API. The ticket is in the fragment, which browsers
+    send to nobody."""
+    return f"{request.base_url}console/#{ticket}"
 
-    async def _console(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The screen that a ticket opens. A refusal is said in the websocket's close: nothing else of it reaches a
-        page's script."""
-        socket = web.WebSocketResponse(
-            protocols=("binary",), heartbeat=HEARTBEAT_SECONDS, compress=False, max_msg_size=LARGEST_FRAME
-        )
-        if not socket.can_prepare(request):
-            return web.Response(status=426, headers={**HEADERS, "Upgrade": "websocket"})
-        await socket.prepare(request)
-        code, text = 1000, ""
-        try:
-            await self._show(socket, request.query.get("ticket", ""))
-        except Refused as refusal:
-            code, text = refusal.code, refusal.text
-        except (rfb.RfbError, Ended, ConnectionError, TimeoutError) as error:
-            log.debug("a page is gone: %s", error or type(error).__name__)
-            code = WSCloseCode.PROTOCOL_ERROR
-        await socket.close(code=code, message=text.encode())
-        return socket
 
-    async def _show(self, socket: web.WebSocketResponse, ticket: str) -> None:
-        async with self._pool.connection() as connection:
-            ticket_id = await id_of(connection, ticket)
-        async with self._sessions.screen(ticket_id) as screen:
-            viewer = Wire(WebStream(socket))
-            async with asyncio.timeout(HANDSHAKE_SECONDS):
-                version = await rfb.greet(viewer)
-                await rfb.offer(viewer, version, rfb.NO_AUTHENTICATION)
-                await rfb.admit(viewer, version, rfb.NO_AUTHENTICATION)
-            await join(viewer, screen)
+@router.get("")
+async def without_slash() -> Response:
+    return RedirectResponse("console/", status_code=308)
+
+
+@router.get("/")
+async def page(request: Request) -> Response:
+    """The page itself, which is told where the gateway is."""
+    gateway = address_of(request).websocket
+    text = (WEB / "index.html").read_text().replace("GATEWAY", gateway)
+    return HTMLResponse(text, headers={**HEADERS, "Content-Security-Policy": POLICY.format(gateway=gateway)})
+
+
+@router.get("/{name:path}")
+async def file(name: str) -> Response:
+    """A part of it."""
+    if name not in FILES:
+        raise HTTPException(404)
+    kind = guess_type(name)[0] or "text/plain"
+    return FileResponse(WEB / name, media_type=kind, headers=HEADERS)

@@ -7,23 +7,17 @@ from fastapi import APIRouter, Depends, Request
 from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Time, Transaction
 from bluelobster.access.sealing import Seal
 from bluelobster.console.address import Address
-from bluelobster.console.request import request_console
-from bluelobster.http.errors import Unavailable
+from bluelobster.console.page import address_of, page_url
+from bluelobster.console.request import request_console, ticket_answer
 from bluelobster.instances.routes import seal_of
 
 router = APIRouter(prefix="/api/v1/instances", tags=["INSTANCES", "CONSOLE"], route_class=IdentifiedRoute)
 
 
-def address_of(request: Request) -> Address:
-    address: Address | None = getattr(request.app.state, "console", None)
-    if address is None:
-        raise Unavailable("console_unavailable", "Consoles are not offered here")
-    return address
-
-
 @router.post("/{instance_id}/console", summary="Open an instance's console", dependencies=MARKED)
 async def get_console_ticket(
     instance_id: str,
+    request: Request,
     caller: Caller,
     tx: Transaction,
     clock: Time,
@@ -33,4 +27,5 @@ async def get_console_ticket(
     """A ticket for the screen and keyboard of a running instance. It works once, within 30 seconds: in a browser
     (`console_url`), for a websocket client that speaks RFB (`websocket_url`), or for a VNC viewer at `host` and
     `port` with `password`."""
-    return await request_console(tx, caller.sight, instance_id, address, seal, clock.now())
+    ticket = await request_console(tx, caller.sight, instance_id, seal, clock.now())
+    return ticket_answer(ticket, address, page_url(request, ticket.text))

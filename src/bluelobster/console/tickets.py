@@ -24,6 +24,7 @@ class Ticket:
     """A fresh ticket, of which this is the only copy. VNC cuts passwords at eight characters, so the password is the
     ticket's beginning: a viewer that is given the whole ticket as a password is let in, too."""
 
+    instance_id: UUID
     text: str = field(repr=False)
     expires_at: datetime
 
@@ -53,7 +54,7 @@ def purpose_of(ticket_id: UUID) -> str:
 
 async def issue(tx: Tx, instance_id: UUID, seal: Seal, now: datetime) -> Ticket:
     """A ticket for an instance. Those of anybody that are too old are forgotten on this occasion."""
-    ticket = Ticket("".join(secrets.choice(ALPHABET) for _ in range(TICKET_LENGTH)), now + LIFETIME)
+    ticket = Ticket(instance_id, "".join(secrets.choice(ALPHABET) for _ in range(TICKET_LENGTH)), now + LIFETIME)
     ticket_id = uuid4()
     await tx.execute("delete from console_tickets where expires_at < %s", (now,))
     await tx.execute(

@@ -44,7 +44,9 @@ SELECT = """
 
 async def events_after(tx: Tx, sight: Sight, wanted: Wanted, number: int, most: int) -> list[Event]:
     """The next events behind a number, at most so many."""
-    return await _read(tx, f"{SELECT} and number > %(number)s order by number limit %(most)s", sight, wanted, number, most)
+    return await _read(
+        tx, f"{SELECT} and number > %(number)s order by number limit %(most)s", sight, wanted, number, most
+    )
 
 
 async def latest_events(tx: Tx, sight: Sight, wanted: Wanted, number: int, most: int) -> list[Event]:

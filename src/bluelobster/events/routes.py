@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 
 from bluelobster.access.permissions import OPERATIONS
 from bluelobster.access.principal import Principal, identify
-from bluelobster.access.route import Caller, Database, IdentifiedRoute, Time
+from bluelobster.access.route import Caller, Database, IdentifiedRoute
 from bluelobster.db.pool import transaction
 from bluelobster.events.feed import Feed
 from bluelobster.events.history import Wanted, events_after, latest_events
@@ -42,20 +42,20 @@ async def list_events(
     request: Request,
     caller: Caller,
     pool: Database,
-    clock: Time,
     feed: Annotated[Feed, Depends(feed_of)],
     wanted: Annotated[Wanted, Depends(wanted_of)],
     after: Position = None,
     last_seen: LastSeen = None,
-    stream: Annotated[bool, Query(description="`false` for one page as JSON")] = True,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Most events of a page")] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Most events of a page as JSON")] = 100,
 ) -> Any:
     """Changes of the caller's instances and tasks, each with an `id` that only ever grows, as server-sent events: from
     now on, or from where `Last-Event-ID` (or `after`) says. Nothing is left out and nothing comes twice, however often
     the connection breaks; events are kept for 30 days.
 
-    With `stream=false`, one page as JSON: the events behind `after`, or the latest; go on with `after` set to `next`.
+    With `Accept: application/json`, one page: the events behind `after`, or the latest; go on with `after` set to
+    `next`.
     """
+    stream = not wants_page(request.headers.get("Accept", ""))
     number = last_seen if last_seen is not None else after
     async with transaction(pool) as tx:
         highest = await number_events(tx)
@@ -69,6 +69,11 @@ async def list_events(
         return EventStream(feed, reader, highest if number is None else number)
     full = number is not None and len(found) == limit
     return {"events": [event_view(each) for each in found], "next": found[-1].number if full else highest}
+
+
+def wants_page(accept: str) -> bool:
+    """Whether a client says that it takes JSON, and does not say that it takes a stream."""
+    return "application/json" in accept and EventStream.media_type not in accept
 
 
 async def check(request: Request) -> Principal:

@@ -113,7 +113,8 @@ class EventStream(Response):
 
 
 def server_sent(view: dict[str, Any]) -> str:
-    data = json.dumps(view, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # In ASCII: some clients take more characters for the end of a line than the standard does.
+    data = json.dumps(view, allow_nan=False, separators=(",", ":"))
     return f"id: {view['id']}\nevent: {view['kind']}\ndata: {data}\n\n"
 
 

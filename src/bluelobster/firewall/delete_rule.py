@@ -11,9 +11,7 @@ from bluelobster.firewall.wall import read_wall
 from bluelobster.instances.find import must_be_rented
 
 
-async def delete_rule(
-    pool: Pool, connections: Connections, sight: Sight, instance_id: str, pos: int
-) -> dict[str, Any]:
+async def delete_rule(pool: Pool, connections: Connections, sight: Sight, instance_id: str, pos: int) -> dict[str, Any]:
     """Delete the rule at a position; those behind it move up. Raises NotFound, Unavailable, and Conflict when the
     firewall changed in between: another rule may have come to that position."""
     place = await place_of(pool, sight, instance_id)

@@ -16,7 +16,9 @@ def checked_ports(text: str) -> str:
     parts = [part.strip() for part in text.split(",")]
     numbers = [number for part in parts for number in _numbers(part)]
     if len(numbers) > NUMBERS:
-        raise ValueError(f"{len(numbers)} ports in one list; at most {NUMBERS} fit (a range counts as two): add more rules")
+        raise ValueError(
+            f"{len(numbers)} ports in one list; at most {NUMBERS} fit (a range counts as two): add more rules"
+        )
     return ",".join(parts)
 
 

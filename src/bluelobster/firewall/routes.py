@@ -35,9 +35,7 @@ async def update_instance_firewall(
 
 
 @router.post("/rules", summary="Add a firewall rule")
-async def add_firewall_rule(
-    instance_id: str, rule: FirewallRule, caller: Caller, pool: Database, hosts: Hosts
-) -> Any:
+async def add_firewall_rule(instance_id: str, rule: FirewallRule, caller: Caller, pool: Database, hosts: Hosts) -> Any:
     """A new rule comes to position 0, in front of all others, and acts at once."""
     return await adding.add_rule(pool, hosts, caller.sight, instance_id, rule)
 

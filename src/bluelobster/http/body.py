@@ -6,20 +6,22 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 
-from bluelobster.http.text import refuse_control_characters
+from bluelobster.http.text import unclean
 
 
 async def json_body(request: Request) -> Any:
     """The request's body, parsed; 422 when it is not JSON or holds control characters."""
     try:
         parsed = json.loads(await request.body())
-        refuse_control_characters(parsed)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise unfit("the body must be JSON") from error
+        broken = list(unclean(parsed))
     except ValueError as error:
-        raise unfit(str(error)) from error
+        raise unfit("the body must be JSON") from error
     except RecursionError as error:
         raise unfit("the body is nested too deeply") from error
+    if broken:
+        raise RequestValidationError(
+            [{"type": "control_characters", "loc": ("body", *place), "msg": rule} for place, rule in broken]
+        )
     return parsed
 
 

@@ -19,7 +19,9 @@ WRITES = frozenset(("post", "put", "patch", "delete"))
 PUBLIC = {"500": "The request failed on our side"}
 
 
-def error_answers(path: str, method: str, operation: dict[str, Any], may_be_forbidden: bool) -> Iterator[tuple[str, str]]:
+def error_answers(
+    path: str, method: str, operation: dict[str, Any], may_be_forbidden: bool
+) -> Iterator[tuple[str, str]]:
     """Status codes with what they mean."""
     yield from PUBLIC.items()
     if "security" not in operation:

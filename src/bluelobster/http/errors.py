@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+from starlette.exceptions import HTTPException
+
 
 class ApiError(Exception):
     """An answer other than success. `extra` goes into the body beside the code and the sentence, `headers` into the
@@ -60,6 +62,13 @@ class Unprocessable(ApiError):
     """The request is well formed but says something impossible."""
 
     status = 422
+
+
+class TooLarge(HTTPException):
+    """A body of more bytes than are read. FastAPI lets no other kind of exception out of reading one."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(413, f"The body must have at most {most} bytes")
 
 
 class OperationFailed(ApiError):

@@ -11,15 +11,16 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
-from bluelobster.http.errors import ApiError, Unavailable
+from bluelobster.http.errors import ApiError, TooLarge, Unavailable
 from bluelobster.http.rate_headers import counted_headers
 from bluelobster.http.requests import request_id
 from bluelobster.http.validation import validation_body
 
 log = logging.getLogger(__name__)
 
-CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
+CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 class JsonResponse(Response):
@@ -29,6 +30,11 @@ class JsonResponse(Response):
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def too_large(error: TooLarge) -> Response:
+    """The answer to a body that is not read to its end."""
+    return JsonResponse({"error": "request_too_large", "message": error.detail}, status_code=error.status_code)
 
 
 def answer_errors(app: FastAPI) -> None:
@@ -42,13 +48,18 @@ def answer_errors(app: FastAPI) -> None:
     async def unfit(_request: Request, error: RequestValidationError) -> Response:
         return JsonResponse(validation_body(error.errors()), status_code=422)
 
+    @app.exception_handler(TooLarge)
+    async def cut_off(_request: Request, error: TooLarge) -> Response:
+        return too_large(error)
+
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> Response:
         code = CODES.get(error.status_code, "invalid_request" if error.status_code < 500 else "internal_error")
         message = f"{HTTPStatus(error.status_code).phrase}: {request.method} {request.url.path}"
-        return JsonResponse(
-            {"error": code, "message": message}, status_code=error.status_code, headers=dict(error.headers or {})
-        )
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(allowed_methods(request))
+        return JsonResponse({"error": code, "message": message}, status_code=error.status_code, headers=headers)
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeout)
@@ -67,3 +78,10 @@ def answer_errors(app: FastAPI) -> None:
         }
         headers = {"X-Request-Id": request_id.get(), **counted_headers(request.scope)}
         return JsonResponse(body, status_code=500, headers=headers)
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """What can be asked of a path: each method may be a route of its own."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    methods = {method for route in routes for method in getattr(route, "methods", None) or ()}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

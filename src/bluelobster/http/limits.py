@@ -3,13 +3,10 @@
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bluelobster.http.handlers import JsonResponse
+from bluelobster.http.errors import TooLarge
+from bluelobster.http.handlers import too_large
 
 LARGEST_BODY = 1 << 20
-
-
-class TooLarge(Exception):
-    """More came than was announced."""
 
 
 class BodyLimit:
@@ -24,9 +21,7 @@ class BodyLimit:
             return
         length = Headers(scope=scope).get("content-length", "0")
         if not length.isdecimal() or int(length) > LARGEST_BODY:
-            message = f"The body must have at most {LARGEST_BODY} bytes"
-            refusal = JsonResponse({"error": "request_too_large", "message": message}, status_code=413)
-            await refusal(scope, receive, send)
+            await too_large(TooLarge(LARGEST_BODY))(scope, receive, send)
             return
         seen = 0
 
@@ -35,7 +30,7 @@ class BodyLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > LARGEST_BODY:
-                raise TooLarge
+                raise TooLarge(LARGEST_BODY)
             return message
 
         await self.app(scope, counted, send)

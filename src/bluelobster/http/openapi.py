@@ -19,6 +19,7 @@ TAGS = {
     "RESOURCES": "What hosts have to give, for staff",
     "HEALTH": "Whether the service and its parts work",
     "FIREWALL": "What may reach a machine, and what it may reach",
+    "SSH KEYS": "Keys that launches name",
     "TEAMS": "Who works with which machines",
     "EVENTS": "What happened, and who did it",
 }

@@ -15,7 +15,7 @@ from bluelobster.http.rates import Allowance, MemoryRates, Rate, allowance
 
 log = logging.getLogger(__name__)
 
-ANSWER_SECONDS = 0.05
+ANSWER_SECONDS = 0.1
 PAUSE_SECONDS = 1.0
 CONNECTIONS = 16
 MICROSECONDS = 1_000_000
@@ -53,7 +53,7 @@ class SharedRates:
             self._try_again_at = time.monotonic() + PAUSE_SECONDS
         drip = MICROSECONDS / rate.per_second
         try:
-            async with asyncio.timeout(2 * ANSWER_SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 full_in = await self._take(keys=[f"bluelobster:rate:{name}"], args=[drip, rate.burst])
         except FAILURES as error:
             self._fail(error)
@@ -64,7 +64,7 @@ class SharedRates:
     async def answers(self) -> bool:
         """Whether Redis is there right now."""
         try:
-            async with asyncio.timeout(2 * ANSWER_SECONDS):
+            async with asyncio.timeout(ANSWER_SECONDS):
                 await self._redis.ping()
         except FAILURES as error:
             self._fail(error)

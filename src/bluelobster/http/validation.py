@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bluelobster.http.patterns import in_words
+
 SAFE_CONTEXT = frozenset({"ge", "gt", "le", "lt", "min_length", "max_length", "pattern", "expected", "multiple_of"})
 
 
@@ -22,10 +24,7 @@ def field_of(error: Mapping[str, Any]) -> str:
 
 
 def _without_input(error: Mapping[str, Any]) -> dict[str, Any]:
-    safe: dict[str, Any] = {
-        "type": error["type"],
-        "loc": list(error["loc"]),
-        "msg": str(error["msg"]).removeprefix("Value error, "),
-    }
     context = {key: value for key, value in (error.get("ctx") or {}).items() if key in SAFE_CONTEXT}
+    words = in_words(context.get("pattern")) or str(error["msg"]).removeprefix("Value error, ")
+    safe: dict[str, Any] = {"type": error["type"], "loc": list(error["loc"]), "msg": words}
     return {**safe, "ctx": context} if context else safe

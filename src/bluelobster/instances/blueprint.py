@@ -94,12 +94,15 @@ def cloud_init(machine: Machine) -> dict[str, str | int]:
     """The first boot: user, key or password, address. Without a package upgrade, which takes up to 19 minutes."""
     if machine.address is None:
         raise GiveUp("the machine lost its address")
+    addresses = {f"ipconfig{each.nic}": ip_config(each) for each in machine.addresses}
+    if machine.seed_volume is not None:
+        return {"ide2": f"{machine.seed_volume},media=cdrom", **addresses}
     address = machine.address
     options: dict[str, str | int] = {
         "ide0" if machine.iso_volume else "ide2": f"{machine.storage}:cloudinit",
         "ciupgrade": 0,
         "ciuser": machine.username,
-        **{f"ipconfig{each.nic}": ip_config(each) for each in machine.addresses},
+        **addresses,
     }
     if address.nameservers:
         options["nameserver"] = " ".join(address.nameservers)

@@ -1,7 +1,5 @@
 """What a customer logs in with: how it is checked, kept and handed on."""
 
-import base64
-import binascii
 import secrets
 import string
 
@@ -34,35 +32,6 @@ def generated_password() -> str:
     characters += [secrets.choice("".join(kinds)) for _ in range(GENERATED_LENGTH - len(kinds))]
     secrets.SystemRandom().shuffle(characters)
     return "".join(characters)
-
-
-def checked_ssh_key(key: str | None) -> str | None:
-    """A public key whose inside matches its name; ValueError otherwise, because the guest would refuse it."""
-    if key is None:
-        return None
-    if not key.isprintable():
-        raise ValueError("the key must be one line of printable characters: were lines pasted with it?")
-    name, blob = key.split(" ")[:2]
-    try:
-        inside = base64.b64decode(blob, validate=True)
-    except binascii.Error as error:
-        raise ValueError("the key is not valid base64: was it cut or wrapped?") from error
-    fields = ssh_fields(inside)
-    if fields is None or len(fields) < 2 or fields[0] != name.encode():
-        raise ValueError(f"the key does not contain an {name} key: was it cut?")
-    return key
-
-
-def ssh_fields(blob: bytes) -> list[bytes] | None:
-    """The parts of a public key, each behind its length (RFC 4251), or None when they do not add up."""
-    fields = []
-    while blob:
-        length = int.from_bytes(blob[:4], "big")
-        if len(blob) < 4 + length:
-            return None
-        fields.append(blob[4 : 4 + length])
-        blob = blob[4 + length :]
-    return fields
 
 
 def broken_login_rules(template: Template, username: str, ssh_key: str | None, password: str | None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import Field
 
@@ -16,12 +17,16 @@ from bluelobster.http.text import RequestBody
 from bluelobster.instances.credentials import broken_login_rules
 from bluelobster.instances.iso import broken_iso_rules
 from bluelobster.instances.launch import Accepted, launch
-from bluelobster.instances.launch_request import WITHOUT_SHELL_CHARACTERS, Metadata, SshKey
+from bluelobster.instances.launch_request import NAME, TEMPLATE_NAME, USERNAME, WITHOUT_SHELL_CHARACTERS, Metadata
 from bluelobster.instances.place import NoRoom, Size
+from bluelobster.instances.seed import broken_user_data_rules
 from bluelobster.instances.wanted import Wanted
 from bluelobster.isos.rules import IsoRules
 from bluelobster.network.addresses import NoAddress
+from bluelobster.ssh_keys.public_key import SshKey
+from bluelobster.ssh_keys.registered import KeyNames, keys_of_launch
 from bluelobster.tasks.spawn import Origin
+from bluelobster.user_data.rules import UserData
 
 SMALLEST_DISK_GB = 40
 
@@ -33,7 +38,7 @@ class CreateVMRequest(RequestBody):
         description="Name of the instance and of its host",
         min_length=1,
         max_length=64,
-        pattern="^[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]$",
+        pattern=NAME,
         json_schema_extra={"example": "my-gpu-instance"},
     )
     instance_type: str = Field(description="The type whose price is charged")
@@ -49,7 +54,7 @@ class CreateVMRequest(RequestBody):
     cores: int = Field(description="Processors, a power of two", ge=1, le=64, json_schema_extra={"example": 4})
     memory: int = Field(description="Memory in GB, even", ge=8, le=512, json_schema_extra={"example": 16})
     disk_size: int = Field(description="Disk in GB, at least 40", ge=30, le=4096, json_schema_extra={"example": 100})
-    template_name: Annotated[str, Field(pattern="^[A-Z0-9-]+$")] | None = Field(
+    template_name: Annotated[str, Field(pattern=TEMPLATE_NAME)] | None = Field(
         None, description="Operating system; this or iso_url", json_schema_extra={"example": "UBUNTU-22-04-NV"}
     )
     iso_url: str | None = Field(
@@ -62,20 +67,22 @@ class CreateVMRequest(RequestBody):
         description="Name of the account on the machine",
         min_length=1,
         max_length=32,
-        pattern="^[a-zA-Z][a-zA-Z0-9-]*$",
+        pattern=USERNAME,
         json_schema_extra={"example": "ubuntu"},
     )
     password: Annotated[str, Field(min_length=8, max_length=64, pattern=WITHOUT_SHELL_CHARACTERS)] | None = Field(
         None, description="Password of the account"
     )
     ssh_key: SshKey = Field(None, description="SSH public key")
+    ssh_key_names: KeyNames = Field(None, description="SSH keys that the account registered, by name")
+    user_data: UserData = Field(None, description="cloud-init user data: #cloud-config, a script or a MIME multipart")
 
 
 async def launch_custom(
     tx: Tx, request: CreateVMRequest, origin: Origin, isos: IsoRules, seal: Seal, now: datetime
 ) -> Accepted:
     """Launch a machine of exact size. Raises InvalidRequest, and Conflict with what the host has left."""
-    wanted = await choose_custom(tx, request, isos)
+    wanted = await choose_custom(tx, request, origin.account_id, isos)
     try:
         return await launch(tx, wanted, origin, seal, now)
     except (NoRoom, NoAddress) as error:
@@ -92,7 +99,7 @@ async def launch_custom(
         ) from error
 
 
-async def choose_custom(tx: Tx, request: CreateVMRequest, isos: IsoRules) -> Wanted:
+async def choose_custom(tx: Tx, request: CreateVMRequest, account_id: UUID, isos: IsoRules) -> Wanted:
     """What to launch. Raises InvalidRequest with every broken rule in `details`."""
     host = await find_host(tx, request.host)
     types = {kind.name: kind for kind in await list_types(tx)}
@@ -100,8 +107,10 @@ async def choose_custom(tx: Tx, request: CreateVMRequest, isos: IsoRules) -> Wan
     kind, template = types.get(request.instance_type), templates.get(request.template_name or "")
     broken = broken_sizes(request) | broken_choices(request, host, kind, template)
     broken |= broken_iso_rules(request.iso_url, request.template_name, isos)
+    ssh_keys, unknown = await keys_of_launch(tx, account_id, request.ssh_key, request.ssh_key_names)
+    broken |= unknown | broken_user_data_rules(request.user_data, template)
     if template is not None:
-        broken |= broken_login_rules(template, request.username, request.ssh_key, request.password)
+        broken |= broken_login_rules(template, request.username, ssh_keys, request.password)
         if request.disk_size < template.min_disk_gb:
             broken["disk_size"] = f"Must be at least {template.min_disk_gb} for {template.name}"
     if broken or host is None or kind is None:
@@ -118,8 +127,9 @@ async def choose_custom(tx: Tx, request: CreateVMRequest, isos: IsoRules) -> Wan
         template=template,
         iso_url=request.iso_url,
         username=request.username,
-        ssh_key=request.ssh_key,
+        ssh_key=ssh_keys,
         password=request.password,
+        user_data=request.user_data,
     )
 
 
@@ -144,10 +154,14 @@ def broken_choices(
         broken["host"] = f"There is no host {request.host}"
     if kind is None:
         broken["instance_type"] = f"There is no instance type {request.instance_type}"
-    if request.iso_url is not None:
-        if host is not None and host.iso_storage is None:
+    if host is not None and host.iso_storage is None:
+        if request.iso_url is not None:
             broken["iso_url"] = f"Host {host.id} boots no ISO images"
-    elif request.template_name is None:
+        if request.user_data is not None:
+            broken["user_data"] = f"Host {host.id} has no place for it"
+    if request.iso_url is not None:
+        return broken
+    if request.template_name is None:
         broken["template_name"] = "Give template_name or iso_url"
     elif template is None:
         broken["template_name"] = f"There is no template {request.template_name}"

@@ -3,6 +3,7 @@
 from bluelobster.instances.iso import remove_iso
 from bluelobster.instances.machine import Machine
 from bluelobster.instances.names import hostname_of
+from bluelobster.instances.seed import bring_seed, remove_seed
 from bluelobster.pve import errors
 from bluelobster.tasks.node import Node
 from bluelobster.tasks.operation import GiveUp, TryAgain
@@ -35,6 +36,7 @@ async def destroy(machine: Machine, node: Node) -> None:
         await stop(machine, node)
         await node.finish("destroy", lambda: node.pve.destroy(machine.vmid))
     await remove_iso(machine, node)
+    await remove_seed(machine, node)
 
 
 async def being_created(machine: Machine, node: Node) -> bool:
@@ -49,6 +51,7 @@ async def apply_name(machine: Machine, node: Node) -> None:
         raise GiveUp("the hypervisor does not have the machine")
     if config.name != hostname_of(machine.name):
         await node.pve.update_vm(machine.vmid, {"name": hostname_of(machine.name)})
+    await bring_seed(machine, node)
 
 
 async def wait_for_guest(machine: Machine, node: Node) -> None:

@@ -59,7 +59,7 @@ async def _pass_on(machine: Machine, node: Node) -> Upid | None:
     address = node.seal.unseal(machine.iso_url_sealed, address_purpose(machine.id))
     storage, file = machine.iso_volume.split(":iso/")
     try:
-        async with node.isos.fetched(address) as image:
+        async with node.isos.fetched(address, machine.account_id) as image:
             return await node.pve.upload(storage, CONTENT, file, image)
     except CannotFetch as error:
         raise GiveUp(f"the ISO image cannot be fetched: {error}") from error
@@ -73,12 +73,16 @@ async def forget_address(machine: Machine, tx: Tx) -> None:
 
 
 async def remove_iso(machine: Machine, node: Node) -> None:
-    """Take the image away from the host, if the machine has one and it is there. One that may still be on its way is
-    waited for: its name shows only once it has arrived."""
-    if machine.iso_volume is None:
-        return
-    volume, storage = machine.iso_volume, machine.iso_volume.partition(":")[0]
-    if any(task.type == "imgcopy" for task in await node.pve.running_tasks()):
+    """Take the image away from the host, if the machine has one."""
+    if machine.iso_volume is not None:
+        await remove_image(machine.iso_volume, machine, node)
+
+
+async def remove_image(volume: str, machine: Machine, node: Node) -> None:
+    """Take an image of a machine away from the host, if it is there. In a launch that failed it may still be on its
+    way: its name shows only once it has arrived."""
+    storage = volume.partition(":")[0]
+    if machine.status == "creating" and any(task.type == "imgcopy" for task in await node.pve.running_tasks()):
         raise TryAgain("the hypervisor is still storing an image")
     if volume in {each.volid for each in await node.pve.storage_content(storage, CONTENT)}:
         await node.finish("remove image", lambda: node.pve.delete_volume(storage, volume))

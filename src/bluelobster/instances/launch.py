@@ -25,6 +25,7 @@ from bluelobster.instances.iso import fetch_iso, forget_address, keep_address, r
 from bluelobster.instances.machine import Machine, host_of, load_machine
 from bluelobster.instances.place import release_everything, reserve_gpus, reserve_host
 from bluelobster.instances.protection import protect
+from bluelobster.instances.seed import bring_seed, keep_user_data
 from bluelobster.instances.wanted import Wanted
 from bluelobster.network.addresses import assign_internal, assign_primary
 from bluelobster.tasks.node import Node
@@ -48,11 +49,15 @@ async def launch(tx: Tx, wanted: Wanted, origin: Origin, seal: Seal, now: dateti
     for a name that is taken. A Windows machine that is asked for without a password gets one."""
     instance_id = uuid4()
     generated = generated_password() if is_windows(wanted.template) and not wanted.password else None
-    host_id = await reserve_host(tx, wanted.region, wanted.host, wanted.size, wanted.template_name)
+    host_id = await reserve_host(
+        tx, wanted.region, wanted.host, wanted.size, wanted.template_name, uploads=bool(wanted.user_data)
+    )
     secrets = sealed_or_hashed(wanted.template, wanted.password or generated, instance_id, seal)
     await _insert(tx, instance_id, host_id, wanted, secrets, origin, now)
     if wanted.iso_url is not None:
         await keep_address(tx, instance_id, wanted.iso_url, seal)
+    if wanted.user_data is not None:
+        await keep_user_data(tx, instance_id, wanted.user_data, seal)
     await reserve_gpus(tx, instance_id, host_id, wanted.size)
     address = await assign_primary(tx, instance_id, wanted.region, now)
     await assign_internal(tx, instance_id, origin.account_id, wanted.region, host_id, now)
@@ -67,9 +72,7 @@ def is_windows(template: Template | None) -> bool:
     return template is not None and template.os_type == "windows"
 
 
-def sealed_or_hashed(
-    template: Template | None, password: str | None, instance_id: UUID, seal: Seal
-) -> dict[str, Any]:
+def sealed_or_hashed(template: Template | None, password: str | None, instance_id: UUID, seal: Seal) -> dict[str, Any]:
     """How a password rests: as a crypt hash, sealed only for a Windows template, which needs it in clear once."""
     linux = not is_windows(template)
     return {
@@ -141,6 +144,7 @@ async def create_vm(machine: Machine, node: Node) -> None:
     """One call makes the machine: disk, network, first user. If it exists already, an earlier try made it."""
     config = await machine.config(node.pve)
     if config is None:
+        await bring_seed(machine, node)
         await node.finish("create", lambda: node.pve.create_vm(machine.vmid, vm_options(machine)))
     elif config.lock:
         await node.until(lambda: unlocked(machine, node))

@@ -2,23 +2,28 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
+from bluelobster.http.patterns import pattern
 from bluelobster.http.text import RequestBody
-from bluelobster.instances.credentials import checked_ssh_key
+from bluelobster.ssh_keys.public_key import SshKey
+from bluelobster.ssh_keys.registered import KeyNames
+from bluelobster.user_data.rules import UserData
 
-SSH_KEY = (
-    "^(ssh-rsa|ssh-ed25519|ecdsa-sha2-nistp256|ecdsa-sha2-nistp384|ecdsa-sha2-nistp521) [A-Za-z0-9+/]+[=]{0,3}( .+)?$"
+WITHOUT_SHELL_CHARACTERS = pattern(
+    "^[^ \"'`;|<>{}\\\\]*$", "Must not contain spaces, quotes, backticks, backslashes or any of ; | < > { }"
 )
-WITHOUT_SHELL_CHARACTERS = "^[^ \"'`;|<>{}\\\\]*$"
+USERNAME = pattern("^[a-zA-Z][a-zA-Z0-9-]*$", "Must begin with a letter and have only letters, digits and hyphens")
+NAME = pattern(
+    "^[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]$",
+    "Must have only letters, digits and hyphens, at least two, and no hyphen at either end",
+)
+TEMPLATE_NAME = pattern(
+    "^[A-Z0-9-]+$", "Must have only capital letters, digits and hyphens; /api/v1/instances/templates lists all"
+)
 METADATA_ENTRIES = 64
 METADATA_KEY = 128
 METADATA_VALUE = 1024
-
-
-def stripped(value: object) -> object:
-    """Without white space at either end: a trailing newline is the commonest mistake with keys."""
-    return value.strip() if isinstance(value, str) else value
 
 
 def bounded_metadata(metadata: dict[str, str] | None) -> dict[str, str] | None:
@@ -35,9 +40,6 @@ def bounded_metadata(metadata: dict[str, str] | None) -> dict[str, str] | None:
     return metadata
 
 
-SshKey = Annotated[
-    Annotated[str, Field(pattern=SSH_KEY)] | None, BeforeValidator(stripped), AfterValidator(checked_ssh_key)
-]
 Metadata = Annotated[dict[str, str] | None, AfterValidator(bounded_metadata)]
 
 
@@ -54,10 +56,10 @@ class LaunchInstanceRequest(RequestBody):
         description="Name of the account on the machine",
         min_length=1,
         max_length=32,
-        pattern="^[a-zA-Z][a-zA-Z0-9-]*$",
+        pattern=USERNAME,
         json_schema_extra={"example": "myusername"},
     )
-    name: Annotated[str, Field(max_length=64, pattern="^[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]$")] | None = Field(
+    name: Annotated[str, Field(max_length=64, pattern=NAME)] | None = Field(
         None, description="Name of the instance; generated when left out"
     )
     metadata: Metadata = Field(
@@ -65,7 +67,7 @@ class LaunchInstanceRequest(RequestBody):
         description="Your own key-value pairs, kept and returned as they are",
         json_schema_extra={"example": {"department": "research", "owner": "john.doe", "project": "ml-training"}},
     )
-    template_name: Annotated[str, Field(pattern="^[A-Z0-9-]+$")] | None = Field(
+    template_name: Annotated[str, Field(pattern=TEMPLATE_NAME)] | None = Field(
         None,
         description="Operating system, from /instances/templates; by default chosen to suit the instance type",
         json_schema_extra={"example": "UBUNTU-22-04-NV"},
@@ -75,3 +77,5 @@ class LaunchInstanceRequest(RequestBody):
         description="Image to boot from instead of a template",
         json_schema_extra={"example": "https://example.com/windows10.iso"},
     )
+    ssh_key_names: KeyNames = Field(None, description="SSH keys that the account registered, by name")
+    user_data: UserData = Field(None, description="cloud-init user data: #cloud-config, a script or a MIME multipart")

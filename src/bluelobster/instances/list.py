@@ -39,7 +39,8 @@ def list_query(params: QueryParams) -> ListQuery:
     key is there), `limit` and `cursor`. Raises RequestValidationError. Parameters that it does not know are none of
     its business."""
     must_be_clean(params)
-    conditions, values = [], {}
+    conditions: list[str] = []
+    values: dict[str, Any] = {}
     for column in ("name", "status", "region"):
         if column in params:
             conditions.append(f"i.{column} = %({column})s")
@@ -65,7 +66,9 @@ def must_be_clean(params: QueryParams) -> None:
 
 
 def metadata_filters(params: QueryParams) -> Iterator[tuple[str, str]]:
-    filters = [(name.removeprefix(METADATA), value) for name, value in params.multi_items() if name.startswith(METADATA)]
+    filters = [
+        (name.removeprefix(METADATA), value) for name, value in params.multi_items() if name.startswith(METADATA)
+    ]
     if len(filters) > MOST_FILTERS:
         raise unfit("metadata", f"At most {MOST_FILTERS} filters")
     for key, value in filters:

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from psycopg.rows import class_row
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from bluelobster.access.principal import Sight
 from bluelobster.billing.rounding import cents, half_hours
 from bluelobster.clock import rfc3339
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import Unprocessable
+from bluelobster.http.moments import Moment
 from bluelobster.http.text import RequestBody
 
 LONGEST = timedelta(days=90)
@@ -25,10 +26,10 @@ class InstanceLogRequest(RequestBody):
         json_schema_extra={"example": {"start_time": "2024-01-01T00:00:00Z", "end_time": "2024-01-31T23:59:59Z"}}
     )
 
-    start_time: Annotated[AwareDatetime, Field(json_schema_extra={"example": "2024-01-01T00:00:00Z"})] = Field(
+    start_time: Annotated[Moment, Field(json_schema_extra={"example": "2024-01-01T00:00:00Z"})] = Field(
         description="Beginning of the span, with its time zone"
     )
-    end_time: Annotated[AwareDatetime, Field(json_schema_extra={"example": "2024-01-31T23:59:59Z"})] = Field(
+    end_time: Annotated[Moment, Field(json_schema_extra={"example": "2024-01-31T23:59:59Z"})] = Field(
         description="End of the span, after its beginning, at most 90 days later"
     )
 

@@ -37,6 +37,9 @@ class Row:
     password_sealed: bytes | None
     iso_volume: str | None
     iso_url_sealed: bytes | None
+    user_data_sealed: bytes | None
+    seed_volume: str | None
+    has_cloud_init: bool
     status: str
     power_status: str
     has_agent: bool
@@ -94,7 +97,8 @@ async def load_machine(tx: Tx, task: Task) -> Machine:
     async with tx.cursor(row_factory=class_row(Row)) as cursor:
         await cursor.execute(
             """select i.id, i.account_id, i.name, i.host_id, i.vmid, i.vcpus, i.memory_gb, i.disk_gb, i.username,
-                      i.ssh_key, i.password_hash, i.password_sealed, i.iso_volume, i.iso_url_sealed, i.status,
+                      i.ssh_key, i.password_hash, i.password_sealed, i.iso_volume, i.iso_url_sealed,
+                      i.user_data_sealed, i.seed_volume, coalesce(t.has_cloud_init, false) as has_cloud_init, i.status,
                       i.power_status,
                       coalesce(t.has_agent, false) as has_agent, coalesce(t.os_type, 'other') as os_type,
                       coalesce(t.ostype, case t.os_type when 'linux' then 'l26' when 'windows' then 'win10'

@@ -27,10 +27,13 @@ class NoRoom(Exception):
     """No host has all of it."""
 
 
-async def reserve_host(tx: Tx, region: str, only: str | None, size: Size, template: str | None) -> str:
+async def reserve_host(
+    tx: Tx, region: str, only: str | None, size: Size, template: str | None, *, uploads: bool = False
+) -> str:
     """Take vCPU, memory and disk on the best host of a region, or on `only` that one, and lock it. Raises NoRoom.
 
-    The host has the template's image; without a template, it boots ISO images.
+    The host has the template's image; without a template, it boots ISO images. With `uploads`, it has a place for what
+    we bring.
 
     A machine without GPUs goes where GPUs are not blocked by it; among equals the emptiest host wins.
     """
@@ -46,6 +49,7 @@ async def reserve_host(tx: Tx, region: str, only: str | None, size: Size, templa
                    and h.disk_gb - h.disk_gb_used >= %(disk_gb)s
                    and case when %(template)s::text is null then h.iso_storage is not null else exists (
                          select from host_templates t where t.host_id = h.id and t.template = %(template)s) end
+                   and (h.iso_storage is not null or not %(uploads)s)
                    and (select count(*) from gpus g where g.host_id = h.id and g.model = %(gpu_model)s
                           and g.instance_id is null) >= %(gpus)s
                  order by (%(gpus)s = 0 and exists (select from gpus g where g.host_id = h.id)),
@@ -54,7 +58,7 @@ async def reserve_host(tx: Tx, region: str, only: str | None, size: Size, templa
                  and vcpus - vcpus_used >= %(vcpus)s and memory_gb - memory_gb_used >= %(memory_gb)s
                  and disk_gb - disk_gb_used >= %(disk_gb)s
                returning id""",
-            {**vars(size), "region": region, "only": only, "template": template},
+            {**vars(size), "region": region, "only": only, "template": template, "uploads": uploads},
         )
         if row := await cursor.fetchone():
             host: str = row[0]
@@ -98,7 +102,8 @@ async def release_everything(tx: Tx, instance_id: UUID, ending: str, now: dateti
     )
     cursor = await tx.execute(
         """update instances set status = %s, ended_at = %s, updated_at = %s, power_status = 'stopped',
-                                password_hash = null, password_sealed = null, iso_url_sealed = null
+                                password_hash = null, password_sealed = null, iso_url_sealed = null,
+                                user_data_sealed = null
            where id = %s and ended_at is null returning host_id, vcpus, memory_gb, disk_gb""",
         (ending, now, now, instance_id),
     )

@@ -1,6 +1,7 @@
 """Standard launch: one of the instance types in a region. Every wrong choice is answered with the right ones."""
 
 from datetime import datetime
+from uuid import UUID
 
 from bluelobster.access.sealing import Seal
 from bluelobster.catalog.hosts import boots_isos
@@ -15,10 +16,12 @@ from bluelobster.instances.launch import Accepted, launch
 from bluelobster.instances.launch_request import LaunchInstanceRequest
 from bluelobster.instances.names import generated_name
 from bluelobster.instances.place import NoRoom, Size
+from bluelobster.instances.seed import broken_user_data_rules
 from bluelobster.instances.wanted import Wanted
 from bluelobster.isos.rules import IsoRules
 from bluelobster.network.addresses import NoAddress
 from bluelobster.settings import Defaults
+from bluelobster.ssh_keys.registered import keys_of_launch
 from bluelobster.tasks.spawn import Origin
 
 
@@ -32,20 +35,27 @@ async def launch_standard(
     now: datetime,
 ) -> Accepted:
     """Launch a machine of one of the instance types. Raises InvalidRequest and Conflict."""
-    wanted = await choose(tx, request, defaults, isos)
+    wanted = await choose(tx, request, origin.account_id, defaults, isos)
     try:
         return await launch(tx, wanted, origin, seal, now)
     except (NoRoom, NoAddress) as error:
         raise Conflict("resource_conflict", "Requested resources not available in specified region") from error
 
 
-async def choose(tx: Tx, request: LaunchInstanceRequest, defaults: Defaults, isos: IsoRules) -> Wanted:
+async def choose(
+    tx: Tx, request: LaunchInstanceRequest, account_id: UUID, defaults: Defaults, isos: IsoRules
+) -> Wanted:
     """What to launch. Raises InvalidRequest, with what is valid instead."""
     kind = await _type_in_region(tx, request)
     await _image_must_do(tx, request, isos)
     template = None if request.iso_url is not None else await _template(tx, request, kind, defaults)
+    ssh_keys, unknown = await keys_of_launch(tx, account_id, request.ssh_key, request.ssh_key_names)
+    if broken := unknown | broken_user_data_rules(request.user_data, template):
+        raise _wrong(broken)
+    if request.user_data is not None and not await boots_isos(tx, request.region):
+        raise _wrong({"user_data": f"No host in region {request.region} has a place for it"})
     if template is not None:
-        _must_suit(template, kind, request)
+        _must_suit(template, kind, request, ssh_keys)
     return Wanted(
         name=request.name or generated_name(),
         metadata=request.metadata,
@@ -57,8 +67,9 @@ async def choose(tx: Tx, request: LaunchInstanceRequest, defaults: Defaults, iso
         template=template,
         iso_url=request.iso_url,
         username=request.username,
-        ssh_key=request.ssh_key,
+        ssh_key=ssh_keys,
         password=request.password,
+        user_data=request.user_data,
     )
 
 
@@ -72,15 +83,19 @@ async def _image_must_do(tx: Tx, request: LaunchInstanceRequest, isos: IsoRules)
         raise InvalidRequest("invalid_request", f"iso_url: {broken['iso_url']}", details=broken)
 
 
-def _must_suit(template: Template, kind: InstanceType, request: LaunchInstanceRequest) -> None:
+def _must_suit(template: Template, kind: InstanceType, request: LaunchInstanceRequest, ssh_keys: str | None) -> None:
     if kind.disk_gb < template.min_disk_gb:
         raise InvalidRequest(
             "invalid_request",
             f"{template.name} needs a disk of {template.min_disk_gb} GB; {kind.name} has {kind.disk_gb} GB",
             details={"instance_type": f"Must have at least {template.min_disk_gb} GB of storage"},
         )
-    if broken := broken_login_rules(template, request.username, request.ssh_key, request.password):
-        raise InvalidRequest("invalid_request", "; ".join(f"{k}: {v}" for k, v in broken.items()), details=broken)
+    if broken := broken_login_rules(template, request.username, ssh_keys, request.password):
+        raise _wrong(broken)
+
+
+def _wrong(broken: dict[str, str]) -> InvalidRequest:
+    return InvalidRequest("invalid_request", "; ".join(f"{k}: {v}" for k, v in broken.items()), details=broken)
 
 
 async def _type_in_region(tx: Tx, request: LaunchInstanceRequest) -> InstanceType:

@@ -24,6 +24,7 @@ class Wanted:
     username: str
     ssh_key: str | None
     password: str | None
+    user_data: str | None
 
     @property
     def template_name(self) -> str | None:

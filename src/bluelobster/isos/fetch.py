@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
+from uuid import UUID
+from weakref import WeakValueDictionary
 
 import httpx
 
@@ -21,6 +23,7 @@ from bluelobster.isos.spool import Spool
 from bluelobster.isos.url import checked_url, host_of, is_usual, port_of
 
 REDIRECTS = 5
+FETCHES_AN_ACCOUNT = 2
 ATTEMPTS = 3
 PAUSE_SECONDS = 1.0
 CONNECT_SECONDS = 10.0
@@ -31,18 +34,23 @@ HEADERS = {"User-Agent": "bluelobster", "Accept": "*/*", "Accept-Encoding": "ide
 
 
 class Fetcher:
-    """Fetches images one after the other, a few at once. `resolve` and `tls` replace this machine's, for tests."""
+    """Fetches images, a few at once, and fewer for one account: slow sources of one must not keep others waiting.
+
+    `resolve` and `tls` replace this machine's, for tests.
+    """
 
     def __init__(self, rules: IsoRules, resolve: Resolve = resolved, tls: ssl.SSLContext | None = None) -> None:
         self._rules = rules
         self._resolve = resolve
         self._tls: ssl.SSLContext | bool = tls or True
         self._turn = asyncio.Semaphore(rules.fetches)
+        self._turns: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def fetched(self, url: str) -> AsyncIterator[Path]:
+    async def fetched(self, url: str, account_id: UUID) -> AsyncIterator[Path]:
         """An image as a file, for the time of the block. Raises CannotFetch and NoSpace."""
-        async with self._turn:
+        own_turn = self._turns.setdefault(account_id, asyncio.Semaphore(FETCHES_AN_ACCOUNT))
+        async with own_turn, self._turn:
             with tempfile.TemporaryFile(dir=self._rules.folder) as file:
                 await self._in_time(url, file)
                 # A file without a name: whatever becomes of the worker, nothing of it stays behind.

@@ -21,7 +21,7 @@ class IsoRules(BaseSettings):
     max_bytes: int = Field(default=4 << 30, ge=1, description="The biggest image that is taken")
     max_seconds: float = Field(default=2400.0, gt=0, description="The longest that fetching one may take")
     idle_seconds: float = Field(default=30.0, gt=0, description="How long a source may send nothing")
-    fetches: int = Field(default=4, ge=1, description="Images that one worker fetches at once")
+    fetches: int = Field(default=8, ge=1, description="Images that one worker fetches at once, two of one account")
     folder: Path = Field(
         default=Path("/var/tmp"),  # noqa: S108 - only files without a name are made in it
         description="Where an image lies between its source and the host",

@@ -27,7 +27,7 @@ from bluelobster.local.node import LocalNode, node_command, read_node
 from bluelobster.local.output import say
 from bluelobster.local.setup import CREDENTIALS, TINY_LINUX_NEEDS, set_up
 from bluelobster.settings import Settings
-from bluelobster.system_packages import QEMU, CannotInstall, ensure_packages
+from bluelobster.system_packages import FILTERING, QEMU, CannotInstall, ensure_packages
 
 START_SECONDS = 60.0
 NODE_PATIENCE_SECONDS = 120.0
@@ -126,7 +126,8 @@ class Cloud:
         key_file = data / "secret.key"
         if not key_file.exists():
             write_private(key_file, new_key())
-        settings = Settings(database_url=dsn, secret_key_file=key_file, api_port=port)
+        console = int(os.environ.get("BLUELOBSTER_CONSOLE_PORT") or port_beside(port))
+        settings = Settings(database_url=dsn, secret_key_file=key_file, api_port=port, console_port=console)
         write_private(data / OPERATOR_FILE, {"database_url": dsn, "secret_key_file": str(key_file)})
         self.api_url = f"http://{settings.api_host}:{settings.api_port}"
         return settings
@@ -182,6 +183,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "BLUELOBSTER_DATABASE_URL": settings.database_url,
         "BLUELOBSTER_SECRET_KEY_FILE": str(settings.secret_key_file),
         "BLUELOBSTER_API_PORT": str(settings.api_port),
+        "BLUELOBSTER_CONSOLE_PORT": str(settings.console_port),
     }
 
 
@@ -211,7 +213,18 @@ def possible_guests(wish: str) -> str:
         say("Guests are SIMULATED here: they have an address, but nothing answers there.")
         say("Once QEMU is installed, start with another --data to get real ones.")
         return "simulated"
+    if os.geteuid() == 0:
+        prepare_filtering()
     return "qemu"
+
+
+def prepare_filtering() -> None:
+    """Let the firewall really filter; without its programs guests get QEMU's own network."""
+    try:
+        ensure_packages(FILTERING, say)
+    except CannotInstall as error:
+        say(f"{error}")
+        say("Firewall rules filter little here; docs/firewall.md says what.")
 
 
 def write_private(path: Path, content: object) -> None:
@@ -232,6 +245,15 @@ def must_be_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise CloudError(f"port {port} cannot be had ({error.strerror}); choose another one with --port") from error
+
+
+def port_beside(port: int) -> int:
+    """The next port, or any where that one is taken."""
+    try:
+        must_be_free(port + 1)
+    except (CloudError, OverflowError):
+        return free_port()
+    return port + 1
 
 
 def free_port() -> int:

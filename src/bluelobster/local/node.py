@@ -15,11 +15,12 @@ NAME = "px1"
 
 @dataclass(frozen=True)
 class LocalNode:
-    """How the node is reached, and the port on which its guests' SSH is found."""
+    """How the node is reached, the port on which its guests' SSH is found, and its bridge for private networks."""
 
     endpoint: Endpoint
     name: str
     ssh_port: int
+    internal_bridge: str | None
 
 
 def node_command(folder: Path, guests: str, keep_guests: bool) -> Sequence[str]:
@@ -40,4 +41,4 @@ def read_node(folder: Path, pid: int) -> LocalNode | None:
     if said["pid"] != pid:
         return None
     endpoint = Endpoint(url=said["url"], token=said["token"], fingerprint=said["fingerprint"])
-    return LocalNode(endpoint, said["node"], said["ssh_port"])
+    return LocalNode(endpoint, said["node"], said["ssh_port"], said["internal_bridge"])

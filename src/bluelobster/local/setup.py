@@ -13,11 +13,11 @@ from bluelobster.admin.templates import build_image
 from bluelobster.app import Parts
 from bluelobster.billing.ledger import credit
 from bluelobster.catalog.gpus import save_gpu
-from bluelobster.catalog.hosts import Capacity, Host, NewHost, find_host, save_host
+from bluelobster.catalog.hosts import Capacity, Host, NewHost, find_host, save_host, set_internal_bridge
 from bluelobster.catalog.images import provide
 from bluelobster.catalog.templates import KNOWN, find_template
 from bluelobster.db.pool import Tx, transaction
-from bluelobster.demonstration import LOCAL_GPUS, LOCAL_REGION, local_network, seed
+from bluelobster.demonstration import INTERNAL_NETWORK, LOCAL_GPUS, LOCAL_REGION, local_network, seed
 from bluelobster.http.errors import Unauthorized
 from bluelobster.local.node import LocalNode
 from bluelobster.local.output import say
@@ -42,7 +42,7 @@ NO_IMAGE = b"QFI\xfb" + bytes(508)
 async def set_up(parts: Parts, node: LocalNode, data: Path, guests: str) -> list[dict[str, Any]]:
     """Bring records up to date with the node that runs now. Returns the accounts with their keys."""
     async with transaction(parts.pool) as tx:
-        await seed(tx, local_network(data))
+        await seed(tx, local_network(data), INTERNAL_NETWORK)
         accounts = await provide_accounts(tx, parts, data)
     host = await provide_host(parts, node)
     async with transaction(parts.pool) as tx:
@@ -72,6 +72,7 @@ async def provide_host(parts: Parts, node: LocalNode) -> Host:
     new = NewHost(node.name, LOCAL_REGION, node.endpoint, node.name, "local", "vmbr0", capacity, node.ssh_port, "local")
     async with transaction(parts.pool) as tx:
         await save_host(tx, new, parts.seal, parts.clock.now())
+        await set_internal_bridge(tx, node.name, node.internal_bridge)
         for mapping, model in LOCAL_GPUS.items():
             await save_gpu(tx, node.name, model, mapping)
         host = await find_host(tx, node.name)

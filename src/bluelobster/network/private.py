@@ -43,10 +43,10 @@ async def _one_more(tx: Tx, account_id: UUID, region: str) -> int | None:
 async def _begin(tx: Tx, account_id: UUID, region: str) -> int:
     cursor = await tx.execute(
         """insert into account_networks (region, account_id, tag, machines)
-           select p.region, %s, tag, 1 from address_pools p, generate_series(p.first_tag, p.last_tag) tag
+           select p.region, %s, free.tag, 1 from address_pools p, generate_series(p.first_tag, p.last_tag) free(tag)
            where p.region = %s and p.kind = 'internal'
-             and not exists (select from account_networks n where n.region = p.region and n.tag = tag)
-           order by tag limit 1 returning tag""",
+             and not exists (select from account_networks n where n.region = p.region and n.tag = free.tag)
+           order by free.tag limit 1 returning tag""",
         (account_id, region),
     )
     row = await cursor.fetchone()

@@ -3,21 +3,23 @@
 from datetime import datetime
 from typing import Any
 
-from bluelobster.access.principal import Sight
+from bluelobster.access.principal import Principal
 from bluelobster.db.pool import Tx
+from bluelobster.events.record import record_instance
 from bluelobster.http.errors import InvalidRequest, NotFound
 from bluelobster.instances.find import find_instance
 from bluelobster.teams.teams import find_team
 
 
-async def assign(tx: Tx, sight: Sight, instance_id: str, body: object, now: datetime) -> dict[str, Any]:
+async def assign(tx: Tx, caller: Principal, instance_id: str, body: object, now: datetime) -> dict[str, Any]:
     """Put a machine into the team of `{"team_id": …}`, out of the one it is in. Raises NotFound, InvalidRequest."""
-    instance = await find_instance(tx, sight, instance_id, missing(), lock=True)
+    instance = await find_instance(tx, caller.sight, instance_id, missing(), lock=True)
     team_id = body.get("team_id") if isinstance(body, dict) else None
     if not isinstance(team_id, str):
         raise InvalidRequest("invalid_request", 'team_id: say which team, as {"team_id": "<uuid>"}')
-    team = await find_team(tx, sight, team_id)
+    team = await find_team(tx, caller.sight, team_id)
     await tx.execute("update instances set team_id = %s, updated_at = %s where id = %s", (team.id, now, instance.id))
+    await record_instance(tx, "instance.team", instance.id, now, caller.key_prefix, team_name=team.name)
     return {
         "message": "VM assigned to team successfully",
         "instance_id": str(instance.id),
@@ -26,10 +28,11 @@ async def assign(tx: Tx, sight: Sight, instance_id: str, body: object, now: date
     }
 
 
-async def remove(tx: Tx, sight: Sight, instance_id: str, now: datetime) -> dict[str, Any]:
+async def remove(tx: Tx, caller: Principal, instance_id: str, now: datetime) -> dict[str, Any]:
     """Take a machine out of its team, if it is in one. Raises NotFound."""
-    instance = await find_instance(tx, sight, instance_id, missing(), lock=True)
+    instance = await find_instance(tx, caller.sight, instance_id, missing(), lock=True)
     await tx.execute("update instances set team_id = null, updated_at = %s where id = %s", (now, instance.id))
+    await record_instance(tx, "instance.team", instance.id, now, caller.key_prefix, team_name=None)
     return {"message": "VM removed from team successfully", "instance_id": str(instance.id), "team_id": None}
 
 

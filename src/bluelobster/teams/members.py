@@ -12,11 +12,15 @@ from bluelobster.access.permissions import ROLES
 from bluelobster.access.principal import Principal
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import Forbidden, InvalidRequest, NotFound
+from bluelobster.http.patterns import pattern
 from bluelobster.http.text import RequestBody
 from bluelobster.instances.find import parsed_id
 
 TeamRole = Literal["viewer", "member", "admin", "owner"]
-EMAIL = r"^[^@\s<>\"'(),:;\[\]\\]+@[^@\s<>\"'(),:;\[\]\\]+\.[^@\s<>\"'(),:;\[\]\\]+$"
+EMAIL = pattern(
+    r"^[^@\s<>\"'(),:;\[\]\\]+@[^@\s<>\"'(),:;\[\]\\]+\.[^@\s<>\"'(),:;\[\]\\]+$",
+    "Must be an e-mail address, such as ada@example.com",
+)
 VIEW = """select id, email, role, invited_by,
                  to_char(invited_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as invited_at
           from team_members"""

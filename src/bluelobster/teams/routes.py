@@ -22,13 +22,13 @@ instances = APIRouter(prefix="/api/v1/instances", tags=["INSTANCES"], route_clas
 @instances.put("/{instance_id}/team", summary="Assign an instance to a team", dependencies=MARKED)
 async def assign_vm_to_team(instance_id: str, body: JsonBody, caller: Caller, tx: Transaction, clock: Time) -> Any:
     """Put an instance into a team (`{"team_id": "<uuid>"}`); keys that are scoped to it then see it."""
-    return await assign.assign(tx, caller.sight, instance_id, body, clock.now())
+    return await assign.assign(tx, caller, instance_id, body, clock.now())
 
 
 @instances.delete("/{instance_id}/team", summary="Take an instance out of its team", dependencies=MARKED)
 async def remove_vm_from_team(instance_id: str, caller: Caller, tx: Transaction, clock: Time) -> Any:
     """The instance stays the account's."""
-    return await assign.remove(tx, caller.sight, instance_id, clock.now())
+    return await assign.remove(tx, caller, instance_id, clock.now())
 
 
 @router.get("", summary="List teams")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from bluelobster.access.principal import Sight
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import InvalidRequest, NotFound
+from bluelobster.http.patterns import pattern
 from bluelobster.http.text import RequestBody
 from bluelobster.instances.find import parsed_id
 
@@ -21,10 +22,13 @@ VIEW = """select t.id, t.name, to_char(t.created_at at time zone 'UTC', 'YYYY-MM
           where t.account_id = %(account_id)s and (%(team_id)s::uuid is null or t.id = %(team_id)s)"""
 
 
+WITHOUT_MARGINS = pattern(r"^\S(.*\S)?$", "Must be one line, without white space at either end")
+
+
 class TeamRequest(RequestBody):
     """A team's name, unique in the account whatever its case."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S(.*\S)?$")] = Field(
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=WITHOUT_MARGINS)] = Field(
         description="Up to 64 characters", json_schema_extra={"example": "Research"}
     )
 

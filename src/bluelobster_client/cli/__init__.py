@@ -6,6 +6,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "list": ("bluelobster_client.cli.instances:list_instances", "List your instances."),
     "show": ("bluelobster_client.cli.instances:show", "Show one instance."),
     "ssh": ("bluelobster_client.cli.ssh:ssh", "Log in to an instance by SSH."),
+    "console": ("bluelobster_client.cli.console:console", "Get a link to an instance's screen."),
     "delete": ("bluelobster_client.cli.instances:delete", "Delete an instance and all its data."),
     "reboot": ("bluelobster_client.cli.power:reboot", "Reset an instance, as by its reset button."),
     "shutdown": ("bluelobster_client.cli.power:shutdown", "Ask the guest to shut down."),
@@ -13,7 +14,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "power-on": ("bluelobster_client.cli.power:power_on", "Switch a stopped instance on."),
     "power-cycle": ("bluelobster_client.cli.power:power_cycle", "Switch an instance off and on."),
     "rename": ("bluelobster_client.cli.instances:rename", "Give an instance another name."),
+    "ip": ("bluelobster_client.cli.ips:ip", "List, add and remove an instance's IP addresses."),
     "stats": ("bluelobster_client.cli.stats:stats", "Show what an instance uses: CPU, memory, disk, network."),
+    "ssh-key": ("bluelobster_client.cli.registered:ssh_key", "List, add and remove the SSH keys that launches name."),
     "types": (
         "bluelobster_client.cli.catalogue:types",
         "List the instance types, their prices and where there is room.",
@@ -21,5 +24,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "templates": ("bluelobster_client.cli.catalogue:templates", "List what an instance can be launched with."),
     "tasks": ("bluelobster_client.cli.tasks:tasks", "List recent operations."),
     "task": ("bluelobster_client.cli.tasks:task", "Show one operation."),
+    "events": ("bluelobster_client.cli.events:events", "Show what happened, and with --follow what happens."),
     "health": ("bluelobster_client.cli.health:health", "Ask whether the API is well."),
 }

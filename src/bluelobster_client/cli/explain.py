@@ -24,6 +24,8 @@ OPTION_OF_FIELD = {
     "region": "--region",
     "instance_type": "--type",
     "ssh_key": "--ssh-key",
+    "ssh_key_names": "--key-name",
+    "user_data": "--user-data",
     "password": "--password",
     "username": "--username",
     "name": "--name",

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -31,12 +32,20 @@ class Wishes:
     username: str | None
     password: str | None
     key: PublicKey | None
+    key_names: tuple[str, ...]
+    user_data: str | None
     metadata: dict[str, str]
+
+    @property
+    def can_log_in(self) -> bool:
+        return bool(self.key or self.key_names or self.password)
 
 
 @user_command("launch")
 @click.option("--name", help="Name of the instance. [default: made up]")
 @click.option("--ssh-key", metavar="FILE", help="Public key to log in with. [default: the first of ~/.ssh/id_*.pub]")
+@click.option("--key-name", "key_names", metavar="NAME", multiple=True, help="A registered SSH key; repeatable.")
+@click.option("--user-data", type=click.File(), metavar="FILE", help="What cloud-init shall do; - for stdin.")
 @click.option("--type", "instance_type", metavar="TYPE", help="Instance type. [default: the cheapest that has room]")
 @click.option("--region", help="Where. [default: the first region with room]")
 @click.option("--template", "template_name", metavar="TEMPLATE", help="Operating system. [default: by type]")
@@ -56,6 +65,8 @@ def launch(
     client: Client,
     name: str | None,
     ssh_key: str | None,
+    key_names: tuple[str, ...],
+    user_data: TextIO | None,
     instance_type: str | None,
     region: str | None,
     template_name: str | None,
@@ -71,7 +82,19 @@ def launch(
     """
     key = public_key(ssh_key) if ssh_key else None
     notes = metadata_of(metadata)
-    wishes = Wishes(name, instance_type, region, template_name, username, password, key or own_key(password), notes)
+    own = None if key_names else own_key(password)
+    wishes = Wishes(
+        name,
+        instance_type,
+        region,
+        template_name,
+        username,
+        password,
+        key or own,
+        key_names,
+        user_data.read() if user_data else None,
+        notes,
+    )
     started = time.monotonic()
     accepted = request(client, wishes)
     if no_wait:
@@ -103,7 +126,7 @@ def metadata_of(pairs: tuple[str, ...]) -> dict[str, str]:
 def request(client: Client, wishes: Wishes) -> Launch:
     """Fills in what was left open, says what will be launched, and asks for it."""
     username = wishes.username or ""
-    if not username or not (wishes.key or wishes.password):
+    if not username or not wishes.can_log_in:
         username = complete_login(client, wishes)
     instance_type, region = wishes.instance_type, wishes.region
     if not instance_type or not region:
@@ -116,6 +139,8 @@ def request(client: Client, wishes: Wishes) -> Launch:
             username=username,
             name=wishes.name,
             ssh_key=wishes.key.text if wishes.key else None,
+            ssh_key_names=wishes.key_names,
+            user_data=wishes.user_data,
             password=wishes.password,
             template_name=wishes.template_name,
             metadata=wishes.metadata,
@@ -131,7 +156,7 @@ def complete_login(client: Client, wishes: Wishes) -> str:
     """
     templates = client.templates()
     template = find_template(templates, wishes.template_name) if wishes.template_name else None
-    if not (wishes.key or wishes.password or (template and template.is_windows)):
+    if not (wishes.can_log_in or (template and template.is_windows)):
         raise Stop(
             "There is no public SSH key in ~/.ssh to log in with. Make one with: ssh-keygen -t ed25519\n"
             "Or name one with --ssh-key FILE, or log in with a --password.",
@@ -189,4 +214,7 @@ def show_ready(instance: Instance, accepted: Launch, wishes: Wishes, seconds: fl
 def secrets(accepted: Launch) -> list[tuple[str, str | None]]:
     """A generated login; it is shown this once."""
     login = accepted.credentials
-    return [("user", login.username), ("password", f"{login.password}   (shown only now)")] if login else []
+    if login is None:
+        return []
+    lost = "lost with the connection: delete the machine and launch it anew, with a --password"
+    return [("user", login.username), ("password", f"{login.password}   (shown only now)" if login.password else lost)]

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import WSMsgType, web
 
@@ -20,6 +20,8 @@ _JOIN = f"GET {_VM}/vncwebsocket"
 _CONSOLE = needs("/vms/{vmid}", "VM.Console")
 _CHUNK = 1 << 16
 _LARGEST_FRAME = 128 << 10
+# What a screen has said when it has let somebody in: version, kinds of authentication, challenge, result.
+_HANDSHAKE_BYTES = 12 + 2 + 16 + 4
 
 
 async def vncproxy(call: Call) -> object:
@@ -57,9 +59,10 @@ async def vncwebsocket(
     console = node.consoles.join(call.vmid, token.id, call.number("port"), call.text("vncticket"))
     try:
         await socket.prepare(request)
-        reader, writer = await node.hypervisor.open_display(console.vmid, console.password)
-        with contextlib.closing(writer):
-            await _bridge(socket, reader, writer)
+        async with node.consoles.turn(console.vmid) as let_in:
+            reader, writer = await node.hypervisor.open_display(console.vmid, console.password)
+            with contextlib.closing(writer):
+                await _bridge(socket, reader, writer, let_in)
     except (HypervisorError, ConnectionError):
         pass  # the viewer sees its connection end, as with the real node
     finally:
@@ -68,11 +71,20 @@ async def vncwebsocket(
     return socket
 
 
-async def _bridge(socket: web.WebSocketResponse, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _bridge(
+    socket: web.WebSocketResponse,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    let_in: Callable[[], None],
+) -> None:
     upwards = asyncio.create_task(_pass_upwards(socket, writer))
+    sent = 0
     try:
         while data := await reader.read(_CHUNK):
             await socket.send_bytes(data)
+            sent += len(data)
+            if sent >= _HANDSHAKE_BYTES:
+                let_in()
     finally:
         upwards.cancel()
         await asyncio.wait([upwards])

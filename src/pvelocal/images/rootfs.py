@@ -49,6 +49,7 @@ _GUEST_FILES = {
     "power-off": ("etc/acpi/PWRF/00000080", 0o755),
     "profile": ("etc/profile", 0o644),
     "shutdown": ("usr/bin/shutdown", 0o755),
+    "user-script": ("usr/lib/tiny/user-script", 0o755),
     "sudoers": ("etc/sudoers", 0o440),
 }
 _TEXTS = {

@@ -8,7 +8,7 @@ from typing import Literal
 from pvelocal.hypervisor import Disk, GuestSpec, HypervisorError, Nic
 from pvelocal.qemu.guest_files import GuestFiles
 from pvelocal.qemu.lan import lan_netdev
-from pvelocal.qemu.network import netdev
+from pvelocal.qemu.wiring import Wiring
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
 AGENT_DEVICE = "qga0"
@@ -31,8 +31,13 @@ class Machine:
 
     program: str
     accelerator: Accelerator
-    ssh_port: int
+    wiring: Wiring
     firmware: Path | None = None
+
+    @property
+    def ssh_port(self) -> int:
+        """The port of a guest's address that leads to its SSH server."""
+        return self.wiring.ssh_port
 
 
 def command_line(spec: GuestSpec, files: GuestFiles, machine: Machine) -> list[str]:
@@ -181,7 +186,7 @@ def card_name(index: int) -> str:
 def card_options(nic: Nic, files: GuestFiles, machine: Machine) -> tuple[str, str]:
     """A card: the network behind it, and the device. All but the first are where they can be put in and taken out."""
     tagged = nic.tag is not None
-    network = lan_netdev(nic, files.sockets, files.vmid) if tagged else netdev(nic, machine.ssh_port)
+    network = lan_netdev(nic, files.sockets, files.vmid) if tagged else machine.wiring.netdev(files.vmid, nic)
     place = f",bus={_CARDS_BUS},addr={nic.index}" if nic.index else ""
     return network, f"{_card_model(nic)},netdev=net{nic.index},id={card_name(nic.index)},mac={nic.mac},romfile={place}"
 

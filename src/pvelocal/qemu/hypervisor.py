@@ -2,11 +2,12 @@
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
 from pvelocal.cloudinit import render_network
+from pvelocal.firewall import Firewall
 from pvelocal.hypervisor import AgentUnavailable, CloudInit, Counters, GuestSpec, HypervisorError, Nic, PowerState
 from pvelocal.qemu import accelerator, disks, guest_agent
 from pvelocal.qemu.cards import plug_card, unplug_card
@@ -15,11 +16,12 @@ from pvelocal.qemu.guest_files import GuestDirectory, GuestFiles, GuestRecord
 from pvelocal.qemu.lan import Lans
 from pvelocal.qemu.meter import BALLOON_PATH, Meter
 from pvelocal.qemu.monitor import Monitor
-from pvelocal.qemu.network import guest_nameservers, guest_nics, ssh_port, taken_addresses
+from pvelocal.qemu.network import taken_addresses
 from pvelocal.qemu.process import Process, find_process
 from pvelocal.qemu.programs import ProgramMissing, apt_command, require
 from pvelocal.qemu.seed import rewrite_seed, write_seed
 from pvelocal.qemu.subprocesses import run
+from pvelocal.qemu.wirings import Wish, open_wiring
 
 PROGRAMS = ("qemu-system-x86_64", "qemu-img")
 """What must be installed."""
@@ -40,15 +42,20 @@ _BALLOON_POLL_SECONDS = 2
 class QemuHypervisor:
     """Implements `pvelocal.hypervisor.Hypervisor`; keeps its files below `directory`.
 
-    Networking is QEMU's user mode: a guest's given loopback address leads to its SSH server on port `ssh_port`.
+    A guest's given loopback address leads to its SSH server on port `ssh_port`. `network` is what connects guests:
+    QEMU's user mode (`slirp`), a namespace in which the firewall really filters, or the better one that can be had.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, network: Wish = "slirp") -> None:
+        self._directory = directory
+        self._network = network
+        self._firewalls: dict[int, Firewall | None] = {}
         self._guests = GuestDirectory(directory)
         self._machine: Machine | None = None
         self._monitors: dict[int, Monitor] = {}
         self._meters: dict[int, Meter] = {}
         self._lans = Lans()
+        self._has_lans = False
         self._power_locks: dict[int, asyncio.Lock] = {}
         self._agent_locks: dict[int, asyncio.Lock] = {}
 
@@ -56,6 +63,11 @@ class QemuHypervisor:
     def ssh_port(self) -> int:
         """The port of a guest's address that leads to its SSH server."""
         return self._opened.ssh_port
+
+    @property
+    def has_lans(self) -> bool:
+        """Whether cards with a VLAN tag can be connected: QEMU before 7.2 cannot."""
+        return self._has_lans
 
     @property
     def accelerator(self) -> Accelerator:
@@ -73,12 +85,17 @@ class QemuHypervisor:
             raise HypervisorError(str(error)) from error
         self._guests.open()
         firmware = _OVMF_CODE if _OVMF_CODE.exists() else None
-        self._machine = Machine(qemu, await accelerator.detect(qemu), ssh_port(), firmware)
-        for files in self._guests.guests():
-            if find_process(files.pid_file):
-                await self._watch_memory(files.vmid)
-                if record := GuestRecord.read(files):
-                    self._join_lans(files, record.nics)
+        running = [files for files in self._guests.guests() if find_process(files.pid_file)]
+        records = {files.vmid: record for files in running if (record := GuestRecord.read(files))}
+        wiring = await open_wiring(
+            self._network, self._directory, {vmid: record.nics for vmid, record in records.items()}
+        )
+        self._machine = Machine(qemu, await accelerator.detect(qemu), wiring, firmware)
+        self._has_lans = "dgram" in (await run(qemu, "-netdev", "help")).split()
+        for files in running:
+            await self._watch_memory(files.vmid)
+            if record := records.get(files.vmid):
+                self._join_lans(files, record.nics)
 
     async def close(self, *, keep_guests: bool) -> None:
         """Let go of the guests, or end them: by their power button, then by force."""
@@ -87,6 +104,7 @@ class QemuHypervisor:
         for monitor in self._monitors.values():
             await monitor.close()
         self._lans.close()
+        await self._opened.wiring.close(keep=any(find_process(files.pid_file) for files in self._guests.guests()))
         self._monitors.clear()
         self._meters.clear()
 
@@ -119,9 +137,16 @@ class QemuHypervisor:
             files = self._guests.guest(spec.vmid)
             self._check(spec)
             await self._prepare(spec, files)
-            command = command_line(spec, files, self._opened)
-            await run(*command, timeout_seconds=_START_SECONDS)
+            wiring = self._opened.wiring
+            await wiring.connect(spec.vmid, spec.nics, spec.firewall)
+            try:
+                command = command_line(spec, files, self._opened)
+                await run(*wiring.prefix, *command, timeout_seconds=_START_SECONDS)
+            except HypervisorError:
+                await wiring.disconnect(spec.vmid, spec.nics)
+                raise
             self._join_lans(files, spec.nics)
+            await self.apply_firewall(spec.vmid, spec.firewall)
             await self._watch_memory(spec.vmid)
 
     async def stop(self, vmid: int) -> None:
@@ -167,15 +192,21 @@ class QemuHypervisor:
         files = self._guests.guest(spec.vmid)
         (nic,) = (nic for nic in spec.nics if nic.index == index)
         async with self._power_locks.setdefault(spec.vmid, asyncio.Lock()):
+            firewall = self._firewalls.get(spec.vmid)
+            await self._opened.wiring.connect(spec.vmid, (nic,), firewall)
             await plug_card(self._running_monitor(spec.vmid), nic, files, self._opened)
             self._cards_changed(spec, files)
             self._join_lans(files, (nic,))
+            await self.apply_firewall(spec.vmid, firewall)
 
     async def unplug(self, spec: GuestSpec, index: int) -> None:
         """Take a card out of a running guest; HypervisorError when the guest does not let go of it."""
         files = self._guests.guest(spec.vmid)
         async with self._power_locks.setdefault(spec.vmid, asyncio.Lock()):
             await unplug_card(self._running_monitor(spec.vmid), index)
+            record = GuestRecord.read(files)
+            gone = [nic for nic in record.nics if nic.index == index] if record else []
+            await self._opened.wiring.disconnect(spec.vmid, gone)
             self._cards_changed(spec, files)
             self._lans.leave(files.sockets, spec.vmid, index)
 
@@ -183,7 +214,7 @@ class QemuHypervisor:
         """Make the cloud-init drive of a running guest anew, in its place."""
         if spec.cloud_init is not None:
             await asyncio.to_thread(
-                rewrite_seed, self._guests.guest(spec.vmid).seed, seed_documents(spec, spec.cloud_init)
+                rewrite_seed, self._guests.guest(spec.vmid).seed, self._seed_documents(spec, spec.cloud_init)
             )
 
     async def pause(self, vmid: int) -> None:
@@ -193,6 +224,17 @@ class QemuHypervisor:
     async def resume(self, vmid: int) -> None:
         """Let them go on; HypervisorError for a stopped guest."""
         await self._running_monitor(vmid).execute("cont")
+
+    async def apply_firewall(self, vmid: int, firewall: Firewall | None) -> None:
+        """Let a firewall act on a running guest's cards; a stopped guest gets it with its start."""
+        record = GuestRecord.read(self._guests.guest(vmid))
+        if self._process(vmid) is not None and record is not None:
+            self._firewalls[vmid] = firewall
+            await self._opened.wiring.apply(vmid, record.nics, firewall, self._monitor(vmid))
+
+    def firewall_limitations(self, firewall: Firewall) -> Sequence[str]:
+        """What of a firewall the guests' network does not keep."""
+        return self._opened.wiring.limitations(firewall)
 
     async def state(self, vmid: int) -> PowerState:
         """Power state; an unknown guest is stopped."""
@@ -295,7 +337,7 @@ class QemuHypervisor:
         if spec.bios == "ovmf" and not files.firmware_variables.exists():
             shutil.copyfile(_OVMF_VARIABLES, files.firmware_variables)
         if spec.cloud_init is not None:
-            await asyncio.to_thread(write_seed, files.seed, seed_documents(spec, spec.cloud_init))
+            await asyncio.to_thread(write_seed, files.seed, self._seed_documents(spec, spec.cloud_init))
         GuestRecord.of(spec).write(files)
 
     def _cards_changed(self, spec: GuestSpec, files: GuestFiles) -> None:
@@ -342,16 +384,19 @@ class QemuHypervisor:
         record = GuestRecord.read(files)
         for nic in record.nics if record else ():
             self._lans.leave(files.sockets, vmid, nic.index)
+        self._firewalls.pop(vmid, None)
+        await self._opened.wiring.disconnect(vmid, record.nics if record else ())
         monitor = self._monitors.pop(vmid, None)
         if monitor is not None:
             await monitor.close()
 
-
-def seed_documents(spec: GuestSpec, cloud_init: CloudInit) -> dict[str, str]:
-    """What the cloud-init drive holds: the addresses are those that the guest sees itself with."""
-    nameservers = guest_nameservers(spec.nics)
-    return {
-        "meta-data": cloud_init.meta_data,
-        "network-config": render_network(guest_nics(spec.nics), nameservers, cloud_init.search_domain),
-        "user-data": cloud_init.user_data,
-    }
+    def _seed_documents(self, spec: GuestSpec, cloud_init: CloudInit) -> dict[str, str]:
+        """What the cloud-init drive holds: the addresses are those that the guest sees itself with."""
+        wiring = self._opened.wiring
+        nics, nameservers = wiring.guest_nics(spec.nics), wiring.guest_nameservers(spec.nics)
+        return {
+            **cloud_init.further,
+            "meta-data": cloud_init.meta_data,
+            "network-config": render_network(nics, nameservers, cloud_init.search_domain),
+            "user-data": cloud_init.user_data,
+        }

@@ -48,6 +48,11 @@ def host_address(nic: Nic) -> str | None:
     return str(interface.ip) if isinstance(interface, IPv4Interface) else None
 
 
+def inner_address(nic: Nic) -> str:
+    """The address that a card has inside its user-mode network."""
+    return f"{_prefix(nic)}.15"
+
+
 def taken_addresses(nics: Iterable[Nic], port: int) -> list[str]:
     """Addresses whose port cannot be bound: in use, or not this machine's."""
     addresses = [address for nic in nics if (address := host_address(nic)) is not None]

@@ -11,10 +11,14 @@ _PACKAGE_OF = {
     "apt-get": "apt",
     "dpkg-deb": "dpkg",
     "fakeroot": "fakeroot",
+    "ip": "iproute2",
     "mmdebstrap": "mmdebstrap",
     "newuidmap": "uidmap",
+    "nft": "nftables",
+    "nsenter": "util-linux",
     "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86",
+    "slirp4netns": "slirp4netns",
 }
 
 

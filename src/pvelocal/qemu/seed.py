@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pycdlib import PyCdlib
 
-VOLUME_ID = "cidata"
+from pvelocal.nocloud import VOLUME_ID
+
 _BYTES = 4 << 20
 
 

@@ -1,6 +1,7 @@
 """QEMU's command line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ from local_guests import UUID, disk, guest, nic
 from pvelocal.hypervisor import CloudInit, Disk, GuestSpec, HypervisorError
 from pvelocal.qemu.command import Machine, command_line
 from pvelocal.qemu.guest_files import GuestFiles
+from pvelocal.qemu.slirp import Slirp
 
 FILES = GuestFiles(Path("/data/101"), Path("/run/guests"))
-TCG = Machine("/usr/bin/qemu", "tcg", 22, Path("/firmware/code.fd"))
-KVM = Machine("/usr/bin/qemu", "kvm", 2222)
+TCG = Machine("/usr/bin/qemu", "tcg", Slirp(22), Path("/firmware/code.fd"))
+KVM = Machine("/usr/bin/qemu", "kvm", Slirp(2222))
 
 
 def words(spec: GuestSpec, machine: Machine = TCG) -> list[str]:
@@ -92,6 +94,14 @@ def test_cds_are_read_only_and_on_their_own_buses() -> None:
     ]
 
 
+def test_sata_disks_share_the_ports_with_cds() -> None:
+    iso = Disk("ide2", Path("/iso/install.iso"), media="cdrom", boot_index=0)
+    spec = guest(disks=(iso, disk("/images/data.raw", "sata0", 1)))
+    assert devices(spec, "ide-cd") == ["ide-cd,bus=ide.0,id=ide2,drive=drive-ide2,bootindex=0"]
+    assert devices(spec, "ide-hd") == ["ide-hd,bus=ide.1,id=sata0,drive=drive-sata0,bootindex=1"]
+    assert devices(spec, "virtio-blk-pci") == []
+
+
 def test_too_many_cds() -> None:
     cds = tuple(Disk(f"sata{index}", Path("/iso/a.iso"), media="cdrom") for index in range(7))
     with pytest.raises(HypervisorError, match="at most 6"):
@@ -122,6 +132,13 @@ def test_each_card_is_a_network_of_its_own() -> None:
         "BC:24:11:00:00:01",
         "BC:24:11:00:00:02",
     ]
+
+
+def test_a_card_of_another_model() -> None:
+    (card,) = devices(guest(nics=(replace(nic(), model="e1000"),)), "e1000")
+    assert card.startswith("e1000,netdev=net0,")
+    with pytest.raises(HypervisorError, match="'rtl8139' is not supported"):
+        words(guest(nics=(replace(nic(), model="rtl8139"),)))
 
 
 def test_every_gpu_has_a_port() -> None:

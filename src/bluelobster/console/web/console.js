@@ -36,8 +36,7 @@ function end(title, text) {
 }
 
 function connect() {
-  const url = new URL("websocket", location.href);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  const url = new URL(document.body.dataset.gateway);
   url.searchParams.set("ticket", ticket);
   const socket = new WebSocket(url);
   socket.addEventListener("close", (event) => {

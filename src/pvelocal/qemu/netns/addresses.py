@@ -6,7 +6,15 @@ the host, 127.0.b.c, are 198.18.b.c, from the range that RFC 2544 sets aside for
 """
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, collapse_addresses, ip_address, ip_network, summarize_address_range
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    collapse_addresses,
+    ip_network,
+    summarize_address_range,
+)
 
 GUESTS = (IPv4Network("127.64.0.0/10"), IPv4Network("100.64.0.0/10"))
 CLIENTS = (IPv4Network("127.0.0.0/16"), IPv4Network("198.18.0.0/16"))
@@ -33,15 +41,17 @@ def networks_inside(text: str) -> list[str]:
     """What a rule's addresses are in the namespace: networks that do not overlap, of one IP version."""
     found = [network for part in text.split(",") for network in _networks(part.strip())]
     ipv4 = [inner for network in found if isinstance(network, IPv4Network) for inner in _networks_inside(network)]
-    ipv6 = [network for network in found if not isinstance(network, IPv4Network)]
+    ipv6 = [network for network in found if isinstance(network, IPv6Network)]
     return [str(network) for network in (*collapse_addresses(ipv4), *collapse_addresses(ipv6))]
 
 
-def _networks(part: str) -> Iterable[IPv4Network]:
+def _networks(part: str) -> Iterable[IPv4Network | IPv6Network]:
     first, dash, last = part.partition("-")
     if not dash:
-        return [ip_network(part, strict=False)]  # type: ignore[list-item]  # IPv6 goes the same way
-    return summarize_address_range(ip_address(first), ip_address(last))  # type: ignore[arg-type,type-var,return-value]
+        return [ip_network(part, strict=False)]
+    if ":" in first:
+        return summarize_address_range(IPv6Address(first), IPv6Address(last))
+    return summarize_address_range(IPv4Address(first), IPv4Address(last))
 
 
 def _networks_inside(network: IPv4Network) -> list[IPv4Network]:

@@ -5,7 +5,8 @@ import contextlib
 import logging
 import socket
 import struct
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 
 from pvelocal.qemu.netns.addresses import client_inside
 from pvelocal.qemu.netns.space import Space
@@ -34,15 +35,20 @@ class Forwarder:
         """Those that are open."""
         return set(self._servers)
 
+    async def begin(self) -> None:
+        """Enter the namespace; OSError where that is not allowed."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._inside, threading.get_ident)
+        except BrokenExecutor as error:
+            raise OSError("the namespace cannot be entered") from error
+
     async def open(self, door: Door, target: Door) -> None:
         """Listen; a port that cannot be had is left out, and the log says so."""
 
-        async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            if task is not None:
-                self._passing.add(task)
-                task.add_done_callback(self._passing.discard)
-            await self._pass_on(reader, writer, target)
+        def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(self._pass_on(reader, writer, target))
+            self._passing.add(task)
+            task.add_done_callback(self._passing.discard)
 
         try:
             self._servers[door] = await asyncio.start_server(passed_on, *door, backlog=128)
@@ -78,8 +84,8 @@ class Forwarder:
         try:
             await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
         finally:
-            for each in (writer, inner_writer):
-                each.transport.abort() if each.transport.is_closing() is False else None
+            writer.close()
+            inner_writer.close()
 
     async def _connect(self, client: str, target: Door) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         loop = asyncio.get_running_loop()

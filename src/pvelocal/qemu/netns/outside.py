@@ -26,7 +26,9 @@ class Outside:
         """Lead outside, if that is possible; the log says why not."""
         program = find("slirp4netns")
         if program is None:
-            _logger.warning("slirp4netns is not installed: guests reach each other and this machine, but nothing outside")
+            _logger.warning(
+                "slirp4netns is not installed: guests reach each other and this machine, but nothing outside"
+            )
             return
         end, self._hold = os.pipe()
         ready, told = os.pipe()

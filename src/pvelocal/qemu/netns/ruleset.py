@@ -69,7 +69,9 @@ def ruleset(guests: Sequence[Guarded], outside: str) -> str:
             [*known, *_map("iifname", leaving), *_map("oifname", coming)],
             "type filter hook forward priority filter; policy accept;",
         ),
-        _chain("to_host", [*known, *_map("iifname", leaving)], "type filter hook input priority filter; policy accept;"),
+        _chain(
+            "to_host", [*known, *_map("iifname", leaving)], "type filter hook input priority filter; policy accept;"
+        ),
         _chain(
             "from_host", [*known, *_map("oifname", coming)], "type filter hook output priority filter; policy accept;"
         ),

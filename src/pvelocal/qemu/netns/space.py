@@ -54,10 +54,9 @@ class Space:
         """Make it; HypervisorError where the system does not allow it."""
         await run(_program("ip"), "netns", "add", self.name)
         try:
-            await self.set(_SETTINGS)
+            await self.tune(_SETTINGS)
             # Every client address of the host is at home here, so that answers to it come back.
             await self.ip("link set lo up", f"route add local {CLIENTS[1]} dev lo")
-            await self.load("table inet probe { chain c { type filter hook input priority 0; } }\ndelete table inet probe\n")
         except HypervisorError:
             await self.remove()
             raise
@@ -70,7 +69,7 @@ class Space:
         """Commands of `ip`, one after the other; the first that fails ends them."""
         await run(_program("ip"), "-n", self.name, "-batch", "-", text="\n".join(commands) + "\n")
 
-    async def set(self, settings: dict[str, int]) -> None:
+    async def tune(self, settings: dict[str, int]) -> None:
         """Kernel settings of the namespace, by path below /proc/sys."""
         script = "\n".join(f"echo {value} >/proc/sys/{name}" for name, value in settings.items())
         await run(*self.prefix, "sh", "-e", "-c", script)

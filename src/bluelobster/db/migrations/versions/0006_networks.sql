@@ -11,8 +11,9 @@ alter table address_pools
     add column kind text not null default 'public' check (kind in ('public', 'internal')),
     add column first_tag int,
     add column last_tag int,
-    add check ((kind = 'public') = (gateway is not null)),
-    add check ((kind = 'internal') = (first_tag is not null and last_tag is not null)),
+    add constraint address_pools_gateway check ((kind = 'public') = (gateway is not null)),
+    add constraint address_pools_tags check (
+        (kind = 'internal') = (first_tag is not null) and (kind = 'internal') = (last_tag is not null)),
     add check (first_tag between 2 and last_tag and last_tag <= 4094);
 create unique index address_pools_one_internal on address_pools (region) where kind = 'internal';
 

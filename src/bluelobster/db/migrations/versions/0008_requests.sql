@@ -27,6 +27,11 @@ create table ssh_keys (
 );
 
 -- What a customer gives cloud-init to do: sealed, because it may hold secrets, and needed at every rename.
-alter table instances add column user_data_sealed bytea;
-alter table instances add constraint instances_forget_user_data check (ended_at is null or user_data_sealed is null);
-alter table templates add column takes_user_data boolean not null default true;
+alter table instances
+    add column user_data_sealed  bytea,
+    add column seed_volume       text,
+    add check (user_data_sealed is null or seed_volume is not null),
+    add check (user_data_sealed is null or ended_at is null);
+
+alter table templates add column has_cloud_init boolean not null default true;
+update templates set has_cloud_init = false where name = 'TINY-LINUX';

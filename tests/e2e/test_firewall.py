@@ -1,0 +1,233 @@
+"""Rules proved with packets between real guests, whose node has a network namespace of its own."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, up
+from pvelocal.qemu.netns.space import Space
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root"),
+]
+CONNECTED, REFUSED, TIMED_OUT = "connected", "refused", "timed out"
+PORT, OTHER_PORT = 8080, 8081
+NOBODY = "127.64.250.250"
+SECONDS = 3
+PATIENCE = 30.0
+WEB = {"type": "in", "proto": "tcp", "dport": str(PORT), "action": "ACCEPT"}
+
+
+@dataclass
+class Guest:
+    """An instance, with a way in."""
+
+    cloud: LocalCloud
+    id: str
+    address: str
+    shell: Shell
+
+    @property
+    def inner(self) -> str:
+        """Its address as guests see it."""
+        return self.address.replace("127.", "100.", 1)
+
+    def reach(self, other: "Guest", port: int = PORT) -> str:
+        """What becomes of a TCP connection from here to a port of another guest."""
+        done = self.shell.attempt(f"nc -w {SECONDS} {other.inner} {port} </dev/null 2>&1 | head -c 200")
+        assert done.returncode == 0, done.stderr
+        if "refused" in done.stdout:
+            return REFUSED
+        return TIMED_OUT if "timed out" in done.stdout else CONNECTED
+
+    def wall(self, method: str, path: str = "", json: object = None) -> Any:
+        """A call about its firewall."""
+        answer = self.cloud.api.request(method, f"/instances/{self.id}/firewall{path}", json=json)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def add(self, **rule: Any) -> None:
+        self.wall("POST", "/rules", {**WEB, **rule})
+
+    def open_again(self) -> None:
+        """As it was in the beginning."""
+        for _ in self.wall("GET")["rules"]:
+            self.wall("DELETE", "/rules/0")
+        self.wall("PUT", json={"enable": True, "policy_in": "ACCEPT", "policy_out": "ACCEPT"})
+
+
+def host_network() -> str:
+    """Everything about the host's own network that a node might have changed."""
+    commands = (
+        "ip -o link",
+        "ip -o address",
+        "ip route show table all",
+        "nft list ruleset",
+        "sysctl net.ipv4.ip_forward",
+    )
+    return "\n".join(subprocess.run(each.split(), capture_output=True, text=True).stdout for each in commands)
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    data = tmp_path_factory.mktemp("cloud") / "data"
+    before = host_network()
+    with up(data, "qemu") as running:
+        yield running
+        assert host_network() == before
+        assert Space(data / "node" / "run").exists
+    assert not Space(data / "node" / "run").exists
+
+
+@pytest.fixture(scope="module")
+def guests(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Guest, Guest]]:
+    """Two that serve on two ports each."""
+    key = tmp_path_factory.mktemp("key") / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    launch = {
+        "region": "us-east-1",
+        "instance_type": "v1_cpu_small",
+        "template_name": "TINY-LINUX",
+        "username": "captain",
+        "ssh_key": key.with_suffix(".pub").read_text(),
+    }
+    answers = [cloud.api.post("/instances/launch-instance", json=launch) for _ in range(2)]
+    found = []
+    for answer in answers:
+        cloud.completed(answer)
+        shown = cloud.api.get(f"/instances/{answer.json()['vm_uuid']}").json()
+        shell = Shell(key, "captain", shown["ip_address"], shown["ssh_port"])
+        for port in (PORT, OTHER_PORT):
+            shell.run(f"nc -ll -p {port} -e echo hello >/dev/null 2>&1 &")
+        found.append(Guest(cloud, shown["uuid"], shown["ip_address"], shell))
+    one, other = found
+    eventually(lambda: one.reach(other) == other.reach(one) == CONNECTED, PATIENCE)
+    yield one, other
+    for guest in found:
+        assert cloud.api.delete(f"/instances/{guest.id}").json()["status"] == "success"
+    assert cloud.leftovers() == NOTHING
+
+
+@pytest.fixture
+def pair(guests: tuple[Guest, Guest]) -> Iterator[tuple[Guest, Guest]]:
+    yield guests
+    for guest in guests:
+        guest.open_again()
+
+
+def test_what_is_allowed_connects_and_the_rest_is_dropped_or_refused(pair: tuple[Guest, Guest]) -> None:
+    client, server = pair
+    server.add(dport="22")
+    server.add()
+    server.wall("PUT", json={"policy_in": "DROP"})
+    assert (client.reach(server), client.reach(server, OTHER_PORT)) == (CONNECTED, TIMED_OUT)
+    server.add(action="REJECT", dport=f"{OTHER_PORT}:9000")
+    assert (client.reach(server), client.reach(server, OTHER_PORT)) == (CONNECTED, REFUSED)
+    server.wall("PUT", json={"enable": False})
+    assert (client.reach(server), client.reach(server, OTHER_PORT)) == (CONNECTED, CONNECTED)
+    server.wall("PUT", json={"enable": True})
+    server.add(action="DROP", dport=None, source=client.address)
+    assert client.reach(server) == TIMED_OUT
+    assert server.shell.run("hostname")
+    assert "limitations" not in server.wall("GET")
+
+
+def test_sources_are_told_apart(pair: tuple[Guest, Guest]) -> None:
+    client, server = pair
+    server.add(dport="22")
+    server.wall("PUT", json={"policy_in": "DROP"})
+    server.add(source=NOBODY)
+    assert client.reach(server) == TIMED_OUT
+    server.add(source=f"{NOBODY},{client.address}")
+    assert client.reach(server) == CONNECTED
+    server.add(source="127.0.0.1", dport=str(OTHER_PORT))
+    assert client.reach(server, OTHER_PORT) == TIMED_OUT
+    assert from_host(server, OTHER_PORT, "127.0.0.1") == "hello\n"
+    assert from_host(server, OTHER_PORT, "127.0.0.2") == ""
+
+
+def from_host(guest: Guest, port: int, source: str) -> str:
+    """What a client on the host reads from a port of a guest's address."""
+    with socket.socket() as client:
+        client.settimeout(SECONDS)
+        client.bind((source, 0))
+        try:
+            client.connect((guest.address, port))
+            return client.recv(100).decode()
+        except OSError:
+            return ""
+
+
+def test_outbound_rules_hold(pair: tuple[Guest, Guest]) -> None:
+    client, server = pair
+    client.add(type="out", action="REJECT", dest=server.address)
+    assert (client.reach(server), client.reach(server, OTHER_PORT)) == (REFUSED, CONNECTED)
+    client.add(type="out", dport="1:65535", dest=NOBODY)
+    client.wall("PUT", json={"policy_out": "DROP"})
+    assert client.reach(server, OTHER_PORT) == TIMED_OUT
+    client.add(type="out", dport=str(OTHER_PORT))
+    assert client.reach(server, OTHER_PORT) == CONNECTED
+    assert server.reach(client) == CONNECTED
+
+
+def test_the_host_s_ssh_follows_the_rules(pair: tuple[Guest, Guest]) -> None:
+    _, server = pair
+    server.add(action="REJECT", dport="22")
+    assert server.shell.attempt("true").returncode == 255
+    server.open_again()
+    assert server.shell.run("whoami") == "captain"
+
+
+OTHER_ADDRESS = """
+ip addr add STRANGER/32 dev eth0
+ping -c 3 -W 1 -I STRANGER SERVER
+ip addr del STRANGER/32 dev eth0
+"""
+OTHER_MAC = """
+own=$(cat /sys/class/net/eth0/address)
+gateway=$(ip route | awk '/default/ { print $3 }')
+with_mac() {
+    ip link set eth0 down
+    ip link set eth0 address $1
+    ip link set eth0 up
+    ip route add default via $gateway
+}
+with_mac 02:00:00:00:00:99
+ping -c 3 -W 1 SERVER
+grep -c 02: /proc/net/arp
+with_mac $own
+"""
+
+
+def heard(guest: Guest) -> int:
+    """How many ICMP echo requests reached a guest since it was started."""
+    words = [line.split() for line in guest.shell.run("grep ^Icmp: /proc/net/snmp").splitlines()]
+    return int(dict(zip(words[0], words[1], strict=True))["InEchos"])
+
+
+def said(guest: Guest, script: str, server: Guest) -> str:
+    """What a script says that runs as root in a guest, whose network may be away meanwhile."""
+    script = script.replace("SERVER", server.inner).replace("STRANGER", NOBODY.replace("127.", "100.", 1))
+    guest.shell.run(f"rm -f said; cat >script <<'END'\n{script}\nEND\n"
+                    "sudo sh -c 'sh script >saying 2>&1; mv saying said' >/dev/null 2>&1 &")  # fmt: skip
+    return eventually(lambda: guest.shell.attempt("cat said").stdout, PATIENCE)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_nobody_sends_as_somebody_else(pair: tuple[Guest, Guest], enabled: bool) -> None:
+    client, server = pair
+    for guest in pair:
+        guest.wall("PUT", json={"enable": enabled})
+    before = heard(server)
+    assert "3 packets received" in said(client, "ping -c 3 -W 5 SERVER", server)
+    assert heard(server) == before + 3
+    for script in (OTHER_ADDRESS, OTHER_MAC):
+        assert "3 packets transmitted, 0 packets received" in said(client, script, server)
+        assert heard(server) == before + 3
+    assert "1 packets received" in said(client, "ping -c 1 -W 5 SERVER", server)
