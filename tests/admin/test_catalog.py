@@ -9,8 +9,13 @@ A4000 = "gpu model A4000 --marketing 'RTX A4000' --description 'NVIDIA RTX A4000
 
 
 def test_regions(shell: Shell) -> None:
-    assert shell.does(REGION) == "region us-east-1 saved\n"
-    shell.does(REGION.replace("Wilmington, DE", "Delaware [east]"))
+    assert shell.does(REGION) == "region us-east-1 added\n"
+    assert shell.does(REGION) == "region us-east-1 is so already\n"
+    other = REGION.replace("Wilmington, DE", "Delaware [east]")
+    change = "description from 'Wilmington, DE' to 'Delaware [east]'"
+    assert shell.refuses(other) == f"region us-east-1 exists already; with --replace this changes {change}"
+    assert "Delaware" not in shell.does("region list")
+    assert shell.does(f"{other} --replace") == f"region us-east-1 changed: {change}\n"
     assert shell.does("region list").splitlines()[1].split("  ")[:2] == ["us-east-1", "Delaware [east]"]
     refused = shell.refuses("region add US_EAST --description x --city x --state x --country x")
     assert refused.startswith("a name has 1 to 63 lower-case letters")
@@ -18,13 +23,16 @@ def test_regions(shell: Shell) -> None:
 
 
 def test_types(shell: Shell) -> None:
-    assert shell.does(SMALL) == "type small saved\n"
+    assert shell.does(SMALL) == "type small added\n"
     shell.does(A4000)
     shell.does(SMALL.replace("small", "gpu").replace("50", "100") + " --gpus 1 --gpu-model A4000")
     _, small, gpu = (line.split() for line in shell.does("type list").splitlines())
     assert small == ["small", "3", "2", "8", "50", "0"]
     assert gpu == ["gpu", "3", "2", "8", "100", "1", "A4000"]
-    shell.does(SMALL.replace("--cents 3", "--cents 4"))
+    dearer = SMALL.replace("--cents 3", "--cents 4")
+    assert "price_cents_per_hour from 3 to 4" in shell.refuses(dearer)
+    assert "small  3" in shell.does("type list")
+    assert shell.does(f"{dearer} --replace") == "type small changed: price_cents_per_hour from 3 to 4\n"
     assert "small  4" in shell.does("type list")
     assert shell.does("type retire small") == "type small is no longer sold\n"
     assert "small" not in shell.does("type list")

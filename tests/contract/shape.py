@@ -10,7 +10,7 @@ OUR_LAUNCH_FIELDS = {
 }
 OUR_FIELDS = {
     "FirewallStatus": frozenset({"limitations"}),
-    "VMInstance": frozenset({"status", "ssh_port"}),
+    "VMInstance": frozenset({"status", "ssh_port", "iso_name"}),
     **OUR_LAUNCH_FIELDS,
 }
 

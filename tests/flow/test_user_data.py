@@ -160,7 +160,7 @@ async def test_it_is_said_nowhere(cloud: TestCloud, caplog: pytest.LogCaptureFix
     instance_id = accepted.json()["vm_uuid"]
     for path in ("/instances", f"/instances/{instance_id}", "/tasks", f"/tasks/{accepted.json()['task_id']}"):
         assert SECRET not in (await cloud.customer.get(path)).text
-    assert await traces(cloud, caplog.text, [SECRET]) == [f"file bl-{instance_id}-data.iso"]
+    assert await traces(cloud, caplog.text, [SECRET]) == [f"file template/iso/bl-{instance_id}-data.iso"]
     await cloud.customer.delete(f"/instances/{instance_id}")
     assert await traces(cloud, caplog.text, [SECRET]) == []
 

@@ -91,7 +91,7 @@ async def test_the_guest_is_told_and_everybody_else_forgets(cloud: TestCloud, ca
     assert "cipassword" not in vm.wanted()
     assert await sealed(cloud, accepted) is None
     # The drive that the guest was told by is the only one that knows; it is made anew at each start.
-    assert await traces(cloud, caplog.text, [password]) == [f"file {vm.vmid}.json"]
+    assert await traces(cloud, caplog.text, [password]) == [f"file vms/{vm.vmid}.json"]
     cycled = await cloud.customer.post(f"/instances/{accepted['vm_uuid']}/power-cycle")
     await cloud.completed(cycled.json()["task_id"])
     assert await traces(cloud, caplog.text, [password]) == []
@@ -105,7 +105,7 @@ async def test_a_given_password_is_not_given_back(cloud: TestCloud, caplog: pyte
     await cloud.completed(accepted["task_id"])
     vm = await vm_of(cloud, accepted)
     assert "cipassword" not in vm.wanted()
-    assert await traces(cloud, caplog.text, [GIVEN]) == [f"file {vm.vmid}.json"]
+    assert await traces(cloud, caplog.text, [GIVEN]) == [f"file vms/{vm.vmid}.json"]
     await cloud.customer.delete(f"/instances/{accepted['vm_uuid']}")
     assert await traces(cloud, caplog.text, [GIVEN]) == []
 

@@ -34,5 +34,6 @@ async def rows_by_table(cloud: TestCloud) -> dict[str, str]:
 
 def files_of_node(cloud: TestCloud) -> dict[str, str]:
     """What the node keeps of its machines; its own token is its own business."""
-    files = [path for path in cloud.node.node.settings.data.rglob("*") if path.is_file() and path.name != "token"]
-    return {f"file {path.name}": path.read_text(errors="replace") for path in files}
+    data = cloud.node.node.settings.data
+    files = [path for path in data.rglob("*") if path.is_file() and path.name != "token"]
+    return {f"file {path.relative_to(data)}": path.read_text(errors="replace") for path in files}

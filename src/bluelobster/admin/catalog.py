@@ -2,6 +2,7 @@
 
 import click
 
+from bluelobster.admin.replacing import outcome, replace_option
 from bluelobster.admin.session import Wrong, found, run, show
 from bluelobster.app import Parts
 from bluelobster.catalog.gpus import GpuModel, list_gpus, save_gpu, save_gpu_model
@@ -22,13 +23,17 @@ def region() -> None:
 @click.option("--city", required=True)
 @click.option("--state", required=True)
 @click.option("--country", required=True)
-def add_region(name: str, description: str, city: str, state: str, country: str) -> None:
-    """Add a region, or change what is said of it."""
+@replace_option
+def add_region(name: str, description: str, city: str, state: str, country: str, replace: bool) -> None:
+    """Add a region, or with --replace change what is said of it."""
+    place = Region(name, description, city, state, country)
 
     async def action(parts: Parts) -> None:
         async with transaction(parts.pool) as tx:
-            await save_region(tx, Region(name, description, city, state, country))
-        click.echo(f"region {name} saved")
+            before = {each.name: each for each in await list_regions(tx)}.get(name)
+            said = outcome(f"region {name}", before, place, replace)
+            await save_region(tx, place)
+        click.echo(said)
 
     run(action)
 
@@ -115,6 +120,7 @@ def type_() -> None:
 @click.option("--gpus", type=click.IntRange(0), default=0)
 @click.option("--gpu-model", default=None)
 @click.option("--gpu-description", default="N/A - CPU Only")
+@replace_option
 def add_type(
     name: str,
     description: str,
@@ -125,16 +131,19 @@ def add_type(
     gpus: int,
     gpu_model: str | None,
     gpu_description: str,
+    replace: bool,
 ) -> None:
-    """Add a type, or change it for machines launched from now on."""
+    """Add a type, or with --replace change it for machines launched from now on."""
     if (gpus == 0) != (gpu_model is None):
         raise Wrong("--gpus and --gpu-model go together")
     kind = InstanceType(name, description, gpu_description, cents, vcpus, memory_gb, disk_gb, gpus, gpu_model)
 
     async def action(parts: Parts) -> None:
         async with transaction(parts.pool) as tx:
+            before = {each.name: each for each in await list_types(tx)}.get(name)
+            said = outcome(f"type {name}", before, kind, replace)
             await save_type(tx, kind)
-        click.echo(f"type {name} saved")
+        click.echo(said)
 
     run(action)
 

@@ -101,11 +101,16 @@ def _wrong(broken: dict[str, str]) -> InvalidRequest:
 async def _type_in_region(tx: Tx, request: LaunchInstanceRequest) -> InstanceType:
     types = {kind.name: kind for kind in await list_types(tx)}
     regions = [region.name for region in await list_regions(tx)]
-    if request.region not in regions or request.instance_type not in types:
+    broken = {}
+    if request.region not in regions:
+        broken["region"] = f"There is no region {request.region[:64]}"
+    if request.instance_type not in types:
+        broken["instance_type"] = f"There is no instance type {request.instance_type[:64]}"
+    if broken:
         raise InvalidRequest(
             "invalid_request",
             "Invalid instance type or region specified",
-            details={"valid_instance_types": list(types), "valid_regions": regions},
+            details={**broken, "valid_instance_types": list(types), "valid_regions": regions},
         )
     return types[request.instance_type]
 
@@ -115,5 +120,8 @@ async def _template(tx: Tx, request: LaunchInstanceRequest, kind: InstanceType, 
     wanted = request.template_name or (defaults.gpu_template if kind.gpus else defaults.template)
     if wanted in templates:
         return templates[wanted]
-    message = f"There is no template {wanted}" if request.template_name else "Say which template_name to use"
+    if not templates:
+        message = "There is nothing to launch yet: the operator has not provided any template"
+    else:
+        message = f"There is no template {wanted}" if request.template_name else "Say which template_name to use"
     raise InvalidRequest("invalid_request", message, details={"valid_templates": list(templates)})

@@ -20,6 +20,10 @@ def choose_type(types: Sequence[InstanceType], name: str | None, region: str | N
     if name and name not in {entry.name for entry in types}:
         known = ", ".join(entry.name for entry in types)
         raise Stop(f"There is no instance type {name!r}.\nThere are: {known}.", EXIT_USAGE)
+    regions = sorted({place.name for entry in types for place in entry.regions})
+    if region and regions and region not in regions:
+        others = ", ".join(regions)
+        raise Stop(f"There is no region {region!r}, or no room in it now.\nThere is room in: {others}.", EXIT_FAILED)
     roomy = [entry for entry in types if has_room(entry, region)]
     wanted = [entry for entry in roomy if name in {None, entry.name}]
     if not wanted:

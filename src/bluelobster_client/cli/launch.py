@@ -80,6 +80,8 @@ def launch(
 
     Everything has a default: `launch` alone makes the cheapest machine and lets your SSH key in.
     """
+    if password == "":
+        raise Stop("--password must not be empty; without a value it is asked for.", EXIT_USAGE)
     key = public_key(ssh_key) if ssh_key else None
     notes = metadata_of(metadata)
     own = None if key_names else own_key(password)
@@ -130,7 +132,10 @@ def request(client: Client, wishes: Wishes) -> Launch:
         username = complete_login(client, wishes)
     instance_type, region = wishes.instance_type, wishes.region
     if not instance_type or not region:
-        instance_type, region = choose_type(client.types(), instance_type, region)
+        types = client.types()
+        if not any(entry.regions for entry in types) and not client.templates():
+            raise Stop("There is nothing to launch yet: the operator has not provided any template.", EXIT_FAILED)
+        instance_type, region = choose_type(types, instance_type, region)
     say(announcement(wishes, instance_type, region, username))
     try:
         return client.launch(

@@ -23,8 +23,9 @@ from pvelocal.qemu.wirings import open_wiring
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root")
 
 # Of this process alone: tests may run side by side.
-ADDRESS = f"127.66.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
-CARD = replace(nic(f"{ADDRESS}/24"), mac="02:00:00:00:00:01", firewall=True)
+ADDRESS = f"127.66.{os.getpid() >> 8 & 255}.{os.getpid() & 127 or 1}"
+GATEWAY = f"{ADDRESS.rpartition('.')[0]}.254"
+CARD = replace(nic(f"{ADDRESS}/24"), mac="02:00:00:00:00:01", gateway=GATEWAY, firewall=True)
 OPEN = Firewall(
     {"enable": 1, "macfilter": 1, "ipfilter": 1, "policy_in": "ACCEPT", "policy_out": "ACCEPT"},
     ip_sets={"ipfilter-net0": IpSet((ADDRESS,))},
@@ -132,6 +133,7 @@ async def test_without_a_namespace_ports_are_let_in_one_by_one(
 ) -> None:
     path = tmp_path / "images" / "vm-101-disk-0.qcow2"
     hypervisor = QemuHypervisor(tmp_path / "guests", "slirp")
+    person.known_hosts.unlink(missing_ok=True)
     await hypervisor.open()
     try:
         await hypervisor.create_disk(path, 0, tiny_linux)
