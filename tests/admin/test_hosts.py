@@ -1,6 +1,9 @@
 """A host is looked at before it is believed."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from admin.place import FEW_RIGHTS, NO_REMOVAL, REGION, add_host, image, reach, secret_of
 from admin.shell import Shell
@@ -10,7 +13,7 @@ from pvelocal.running import RunningNode
 def test_a_host_is_asked_for_its_size(shell: Shell, node: RunningNode) -> None:
     assert add_host(shell, node) == "host px1 saved: 32 vCPUs, 64 GB memory, 1000 GB disk to promise\n"
     _, shown = (line.split() for line in shell.does("host list").splitlines())
-    assert shown == ["px1", "us-east-1", "active", "0/32", "0/64", "0/1000", "never"]
+    assert shown == ["px1", "us-east-1", "active", "0/32", "0/64", "0/1000", "unknown", "never"]
     more = "--vcpu-overcommit 8 --memory-overcommit 1.5 --disk-overcommit 2"
     changed = shell.does(f"host add px1 {reach(node)} {more}")
     assert changed == "host px1 saved: 64 vCPUs, 96 GB memory, 2000 GB disk to promise\n"
@@ -84,6 +87,14 @@ def test_a_host_boots_no_iso_images_that_it_could_not_remove(shell: Shell, node:
     shell.does(REGION)
     said = shell.does(f"host add px1 {reach(node, token=secret_of(NO_REMOVAL))}").splitlines()[1]
     assert said.endswith("lacks the privilege Datastore.Allocate on /storage/local, which removing an image takes")
+
+
+def test_a_data_center_without_a_firewall(shell: Shell, node: RunningNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.does(REGION)
+    monkeypatch.setattr(node.node, "settings", replace(node.node.settings, firewall=False))
+    refused = shell.refuses(f"host add px1 {reach(node)}")
+    assert refused.startswith("the firewall of the data center is off")
+    assert "pvesh set /cluster/firewall/options --enable 1" in refused
 
 
 def test_one_node_is_one_host(shell: Shell, node: RunningNode) -> None:

@@ -30,3 +30,7 @@ async def test_a_run_that_ended_cannot_be_handed_back(idle_cloud: TestCloud) -> 
         await run.complete(tx)
     with pytest.raises(LeaseLost):
         await run.hand_back(pool, "the worker stops", clock.now())
+    with pytest.raises(LeaseLost):
+        await run.extend(pool)
+    with pytest.raises(LeaseLost):
+        await run.save(pool, "do:something", True)

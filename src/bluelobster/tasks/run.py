@@ -11,14 +11,15 @@ from typing import Any
 from uuid import UUID
 
 from psycopg import sql
-from psycopg.errors import DatabaseError, RaiseException
+from psycopg.errors import DatabaseError
 from psycopg.types.json import Jsonb
 
 from bluelobster.db.pool import Pool, Tx
 from bluelobster.tasks.spawn import QUEUE
 
 RUNS = sql.Identifier("absurd", f"r_{QUEUE}")
-LOST = frozenset({"AB001", "AB002"})
+# Of a run that was cancelled, failed, or has ended: for the last the engine has no code of its own.
+LOST = frozenset({"AB001", "AB002", "P0001"})
 
 
 class LeaseLost(Exception):
@@ -96,13 +97,10 @@ class Run:
 
     async def hand_back(self, pool: Pool, reason: str, at: datetime | None) -> None:
         """Let any worker go on with the task, from `at` on (now, without it); raises LeaseLost."""
-        try:
-            async with pool.connection() as connection, fenced():
-                await connection.execute(
-                    "select absurd.fail_run(%s, %s, %s, %s)", (QUEUE, self.id, Jsonb({"message": reason}), at)
-                )
-        except RaiseException as error:  # it has ended: the engine has no code of its own for that
-            raise LeaseLost from error
+        async with pool.connection() as connection, fenced():
+            await connection.execute(
+                "select absurd.fail_run(%s, %s, %s, %s)", (QUEUE, self.id, Jsonb({"message": reason}), at)
+            )
 
 
 class fenced:  # noqa: N801 - reads as the statement it is
