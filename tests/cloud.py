@@ -149,6 +149,7 @@ class TestCloud:
             ),
             "machines": len(list(vms)),
             "disks": len([path for path in (self.node.node.settings.data / "images").glob("*/*") if path.is_file()]),
+            "firewalls": len(list((self.node.node.settings.data / "firewall").iterdir())),
         }
 
 
@@ -164,6 +165,7 @@ CLEAN = {
     "secrets": 0,
     "machines": 0,
     "disks": 0,
+    "firewalls": 0,
 }
 
 

@@ -7,7 +7,6 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bluelobster.http.rates import Rate
-
 from bluelobster.isos.rules import IsoRules
 
 

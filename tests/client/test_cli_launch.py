@@ -111,7 +111,8 @@ def test_an_address_of_the_internet_needs_no_special_options(cloud: FakeApi, she
         ),
         (["--type", "v1_sold_out"], "no room for v1_sold_out in any region now.\nThere is room for: v1_cpu_big,", 1),
         (["--type", "v1_cpu_big", "--region", "eu-1", "--template", "NONE"], "There is no template 'NONE'", 2),
-        (["--region", "mars"], "no room for any instance type in mars now.\nTry again later.", 1),
+        (["--region", "mars"], "no region 'mars', or no room in it now.\nThere is room in: eu-1, us-1, us-east-1.", 1),
+        ([*FULL, "--password", ""], "--password must not be empty", 2),
         (["--metadata", "novalue"], "--metadata novalue: write it as KEY=VALUE.", 2),
         (["--metadata", "=x"], "--metadata =x: write it as KEY=VALUE.", 2),
     ],
@@ -123,6 +124,14 @@ def test_wishes_that_cannot_be_met(
     assert result.exit_code == code
     assert message in result.stderr
     assert cloud.requests("POST", LAUNCH) == []
+
+
+def test_a_cloud_without_templates_says_so(api: FakeApi, shell: Shell, key: Path) -> None:
+    api.give("/instances/available", {"data": [answers.instance_type("v1_cpu_small", 3)]})
+    api.give("/instances/templates", {"templates": [], "total": 0})
+    result = shell.run("launch", "--username", "ada")
+    assert result.exit_code == 1
+    assert "There is nothing to launch yet: the operator has not provided any template." in result.stderr
 
 
 def test_without_any_key_the_message_says_how_to_make_one(cloud: FakeApi, shell: Shell) -> None:

@@ -154,3 +154,22 @@ async def test_a_launch_that_the_hypervisor_refuses_leaves_nothing(cloud: TestCl
     assert await cloud.leftovers() == CLEAN
     cloud.node.faults.clear()
     await cloud.launched(name="unlucky")
+
+
+async def test_what_does_not_exist_is_named(idle_cloud: TestCloud) -> None:
+    said = await refused(idle_cloud, 400, region="mars")
+    assert said["details"]["region"] == "There is no region mars"
+    assert "instance_type" not in said["details"]
+    said = await refused(idle_cloud, 400, template_name="NONE")
+    assert said["details"]["template_name"] == "There is no template NONE"
+    async with idle_cloud.parts.pool.connection() as connection:
+        await connection.execute("update templates set hidden = true")
+    said = await refused(idle_cloud, 400, template_name=...)
+    assert said["message"] == "There is nothing to launch yet: the operator has not provided any template"
+
+
+@pytest.mark.parametrize("comment", ["work: laptop", "laptop #2", "laptop:"])
+async def test_a_key_s_comment_must_not_be_more_than_text_to_yaml(idle_cloud: TestCloud, comment: str) -> None:
+    said = await refused(idle_cloud, 422, ssh_key=f"{SSH_KEY} {comment}")
+    assert said["errors"][0]["field"] == "ssh_key"
+    assert said["errors"][0]["message"].startswith("the comment must not")

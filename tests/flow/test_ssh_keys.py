@@ -1,6 +1,7 @@
 """SSH keys that an account registers once and names at each launch."""
 
-import subprocess
+import asyncio
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -47,9 +48,10 @@ async def test_registered_listed_removed(idle_cloud: TestCloud) -> None:
 
 async def test_the_fingerprint_is_the_one_that_ssh_shows(idle_cloud: TestCloud, tmp_path: Path) -> None:
     (tmp_path / "key.pub").write_text(f"{SSH_KEY}\n")
-    shown = subprocess.run(["ssh-keygen", "-l", "-f", tmp_path / "key.pub"], capture_output=True, text=True, check=True)
+    program = await asyncio.create_subprocess_exec("ssh-keygen", "-l", "-f", tmp_path / "key.pub", stdout=PIPE)
+    shown, _ = await program.communicate()
     made = (await register(idle_cloud.customer, "laptop")).json()
-    assert made["fingerprint"] == shown.stdout.split()[1]
+    assert made["fingerprint"] == shown.decode().split()[1]
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,12 @@ def test_scripts_in_the_environment_work(installed_once: Path) -> None:
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "1\n", "")
 
 
+def test_help_needs_nothing_but_what_is_there(installed: Checkout) -> None:
+    answer = installed.run("test", "--help")
+    assert json.loads(answer.stdout)["arguments"] == ["test", "--help"]
+    assert answer.stderr == ""
+
+
 def test_a_changed_lock_makes_the_environment_anew(installed: Checkout) -> None:
     assert "installing" in installed.run("test").stderr
     assert installed.run("test").stderr == ""

@@ -123,5 +123,6 @@ async def _template(tx: Tx, request: LaunchInstanceRequest, kind: InstanceType, 
     if not templates:
         message = "There is nothing to launch yet: the operator has not provided any template"
     else:
-        message = f"There is no template {wanted}" if request.template_name else "Say which template_name to use"
-    raise InvalidRequest("invalid_request", message, details={"valid_templates": list(templates)})
+        message = f"There is no template {wanted[:64]}" if request.template_name else "Say which template_name to use"
+    details = {"template_name": message, "valid_templates": list(templates)}
+    raise InvalidRequest("invalid_request", message, details=details)

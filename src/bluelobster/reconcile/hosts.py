@@ -51,7 +51,7 @@ async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock
     machines = {machine.vmid: machine for machine in await client.vms() if machine.node == host.node}
     firewall = await client.datacenter_firewall()
     if host.firewall is not False and not firewall:
-        log.error("host %s: the data center's firewall is off: no rule acts, and guests can send from any address", host.id)
+        log.error("host %s: the datacenter's firewall is off: no rule acts, guests send from any address", host.id)
     # The list may be seconds old: what differs in it is asked for once more, one by one.
     differing = [each for each in idle if listed_power(machines.get(each.vmid)) != each.power_status]
     changed = [(each, power) for each in differing if (power := await power_now(client, each)) != each.power_status]
