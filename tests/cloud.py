@@ -29,6 +29,7 @@ from bluelobster.instances.find import find_instance
 from bluelobster.isos.rules import IsoRules
 from bluelobster.pve import Endpoint
 from bluelobster.settings import Settings
+from bluelobster.stopping import stop
 from bluelobster.tasks.spawn import Origin
 from bluelobster.worker import work
 from pvelocal.gpus import GpuMapping
@@ -111,8 +112,7 @@ class TestCloud:
         try:
             yield
         finally:
-            working.cancel()
-            await asyncio.wait([working])
+            await stop(working)
 
     async def request_deletion(self, instance_id: str) -> str:
         """Ask for a deletion without waiting for it; the task's id."""

@@ -16,6 +16,7 @@ from bluelobster.ips.release import RELEASE_IP
 from bluelobster.isos.fetch import Fetcher
 from bluelobster.reconcile.hosts import reconcile_hosts
 from bluelobster.settings import Settings
+from bluelobster.stopping import stop
 from bluelobster.tasks.engine import Engine
 from bluelobster.tasks.housekeeping import forget_old_tasks
 from bluelobster.tasks.operation import Operation
@@ -57,7 +58,9 @@ async def work(parts: Parts, settings: Settings) -> None:
         Job("put events in order", 60, lambda: put_events_in_order(parts.pool)),
         Job("forget old events", 3600, lambda: forget_old_events(parts.pool, parts.clock, settings.event_days)),
     )
-    async with asyncio.TaskGroup() as group:
-        group.create_task(worker.work())
-        for job in jobs:
-            group.create_task(keep_doing(job, parts.pool, parts.clock))
+    working = [asyncio.create_task(keep_doing(job, parts.pool, parts.clock)) for job in jobs]
+    working.append(asyncio.create_task(worker.work()))
+    try:
+        await asyncio.gather(*working)
+    finally:
+        await stop(*working)

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from passlib.hash import sha512_crypt
 
 from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, up
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60.0
+# All that the contract's patterns let through, with what a shell, YAML, a URL or Proxmox VE would make of it.
+PASSWORD = "correct-horse-7$(touch\t/pwned)#%41&:!*~?[é]"
+COMMENT = 'it\'s "me" $(touch /pwned) `touch /pwned`; touch /pwned & | > ~ \\ {a:b} [x#y] %0a %41 ünï 𝕏'
+METADATA = {"project": "e2e", "note: #1": COMMENT, "password": "a\nruncmd: [touch /pwned]"}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("key") / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a key", "-f", str(path)], check=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", COMMENT, "-f", str(path)], check=True)
     return path
 
 
@@ -44,8 +49,8 @@ def test_a_machine_s_whole_life(cloud: LocalCloud, key: Path) -> None:
         "username": "captain",
         "name": "first-mate",
         "ssh_key": key.with_suffix(".pub").read_text(),
-        "password": "correct-horse-7",
-        "metadata": {"project": "e2e"},
+        "password": PASSWORD,
+        "metadata": METADATA,
     }
     answer = cloud.api.post("/instances/launch-instance", json=launch)
     cloud.completed(answer)
@@ -53,7 +58,9 @@ def test_a_machine_s_whole_life(cloud: LocalCloud, key: Path) -> None:
     shown = cloud.api.get(instance).json()
     shell = Shell(key, "captain", shown["ip_address"], shown["ssh_port"])
 
+    assert shown["metadata"] == METADATA
     finds_what_was_asked_for(shell)
+    took_it_for_text(shell, key)
     moves_under_load(cloud, instance, shell)
     power_works(cloud, instance, shell)
     a_new_name_arrives(cloud, instance, shell)
@@ -76,6 +83,15 @@ def finds_what_was_asked_for(shell: Shell) -> None:
     assert shell.run("cat /sys/bus/pci/devices/*/class | grep -c 0x0380") == "1"
     assert shell.run("sudo id -u") == "0"
     assert "$6$" in shell.run("sudo grep ^captain: /etc/shadow")
+
+
+def took_it_for_text(shell: Shell, key: Path) -> None:
+    """What was sent is there to the letter, and nothing was made of it."""
+    assert shell.run("cat ~/.ssh/authorized_keys") == key.with_suffix(".pub").read_text().strip()
+    hashed = shell.run("sudo grep ^captain: /etc/shadow").split(":")[1]
+    assert sha512_crypt.verify(PASSWORD, hashed)
+    assert shell.run("find / -xdev -name '*pwned*' 2>/dev/null | wc -l") == "0"
+    assert shell.run("awk -F: '$3 >= 1000 && $3 < 60000 {print $1}' /etc/passwd") == "captain"
 
 
 def moves_under_load(cloud: LocalCloud, instance: str, shell: Shell) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +12,6 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
 
 from bluelobster.http.errors import ApiError, TooLarge, Unavailable
 from bluelobster.http.rate_headers import counted_headers
@@ -20,6 +20,7 @@ from bluelobster.http.validation import validation_body
 
 log = logging.getLogger(__name__)
 
+PARAMETER = re.compile(r"\{[^}]+\}")
 CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -57,8 +58,8 @@ def answer_errors(app: FastAPI) -> None:
         code = CODES.get(error.status_code, "invalid_request" if error.status_code < 500 else "internal_error")
         message = f"{HTTPStatus(error.status_code).phrase}: {request.method} {request.url.path}"
         headers = dict(error.headers or {})
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["Allow"] = ", ".join(allowed_methods(request))
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (methods := allowed_methods(request)):
+            headers["Allow"] = ", ".join(methods)
         return JsonResponse({"error": code, "message": message}, status_code=error.status_code, headers=headers)
 
     @app.exception_handler(OperationalError)
@@ -81,7 +82,11 @@ def answer_errors(app: FastAPI) -> None:
 
 
 def allowed_methods(request: Request) -> list[str]:
-    """What can be asked of a path: each method may be a route of its own."""
-    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
-    methods = {method for route in routes for method in getattr(route, "methods", None) or ()}
+    """What can be asked of a path of the API, where each method is a route of its own."""
+    paths, asked = request.app.openapi()["paths"], request.url.path
+    # A path of its own, such as `/instances/log`, is not also the one of an instance.
+    fitting = (
+        [asked] if asked in paths else [path for path in paths if re.fullmatch(PARAMETER.sub("[^/]+", path), asked)]
+    )
+    methods = {method.upper() for path in fitting for method in paths[path]}
     return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

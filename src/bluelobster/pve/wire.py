@@ -94,8 +94,12 @@ class HttpWire:
 def reason_of(error: Exception) -> errors.NoAnswer:
     """Why there is no answer, and whether the request can have been sent."""
     text = str(error) or type(error).__name__
-    if isinstance(error, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return errors.CertificateMismatch(str(error.certificate_error))
+    if isinstance(error, ssl.SSLCertVerificationError):
         return errors.CertificateMismatch(text)
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return errors.Unreachable(f"no connection: {error.os_error.strerror or error.os_error}")
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
         return errors.Unreachable(f"no connection: {text}")
     return errors.ConnectionLost(f"the answer was lost: {text}")

@@ -18,6 +18,7 @@ from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.events.record import record_task
 from bluelobster.isos.fetch import Fetcher
 from bluelobster.pve import PveClient, errors
+from bluelobster.stopping import stop
 from bluelobster.tasks.node import Node
 from bluelobster.tasks.operation import GiveUp, Operation, Step, TryAgain, side_of
 from bluelobster.tasks.run import LeaseLost, Run
@@ -240,5 +241,4 @@ async def _held(run: Run, pool: Pool) -> AsyncIterator[None]:
             raise LeaseLost from None
         raise
     finally:
-        keeper.cancel()
-        await asyncio.wait([keeper])
+        await stop(keeper)

@@ -9,6 +9,7 @@ import socket
 from psycopg import AsyncConnection, OperationalError, sql
 from psycopg_pool import PoolTimeout
 
+from bluelobster.stopping import stop
 from bluelobster.tasks.engine import Engine
 from bluelobster.tasks.run import claim
 from bluelobster.tasks.spawn import WAKE
@@ -50,10 +51,7 @@ class Worker:
                     async with asyncio.timeout(self._poll_seconds):
                         await self._wait()
         finally:
-            listener.cancel()
-            for running in self._running:
-                running.cancel()
-            await asyncio.gather(listener, *self._running, return_exceptions=True)
+            await stop(listener, *self._running)
 
     async def _wait(self) -> None:
         self._waiting = True

@@ -1,0 +1,20 @@
+"""Ending tasks for certain."""
+
+import asyncio
+
+AGAIN_SECONDS = 1.0
+
+
+async def stop(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks until they have ended, even while being cancelled. Once is not enough: `asyncio.wait_for` of Python
+    3.11, with which the connection pool waits, forgets a cancellation that comes together with what it waited for."""
+    cancelled = False
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        try:
+            await asyncio.wait(left, timeout=AGAIN_SECONDS)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
