@@ -4,6 +4,8 @@ import json
 import time
 from uuid import UUID
 
+from yarl import URL
+
 from bench.cloud import Cloud, new_account
 from bench.report import Line, percentile
 
@@ -63,5 +65,5 @@ async def cursor_after(cloud: Cloud, key: str, count: int) -> str:
     for _ in range(count // PAGE):
         async with cloud.session.get(f"{cloud.url}{path}", headers={"X-API-Key": key}) as answer:
             await answer.read()
-            path = f"/instances?{answer.links['next']['url'].query_string}"
+            path = f"/instances?{URL(answer.links['next']['url']).query_string}"
     return path

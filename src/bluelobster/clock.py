@@ -18,6 +18,11 @@ class SystemClock:
         return datetime.now(UTC)
 
 
+def rfc3339_sql(column: str) -> str:
+    """What PostgreSQL makes of a timestamptz to say the same as `rfc3339`."""
+    return f"""to_char({column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
+
+
 def rfc3339(moment: datetime) -> str:
     """A time as the API writes it: UTC, whole seconds, `2026-11-23T10:00:00Z`."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,11 +1,12 @@
 """Ending tasks for certain."""
 
 import asyncio
+from typing import Any
 
 AGAIN_SECONDS = 1.0
 
 
-async def stop(*tasks: asyncio.Task[None]) -> None:
+async def stop(*tasks: asyncio.Future[Any]) -> None:
     """Cancel tasks until they have ended, even while being cancelled. Once is not enough: `asyncio.wait_for` of Python
     3.11, with which the connection pool waits, forgets a cancellation that comes together with what it waited for."""
     cancelled = False

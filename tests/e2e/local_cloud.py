@@ -118,6 +118,13 @@ class Shell:
         return key
 
 
+def new_key(folder: Path, comment: str = "") -> Path:
+    """An SSH key pair of somebody who wants to log in: the path of the private half."""
+    path = folder / "id"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)], check=True)
+    return path
+
+
 def eventually(look: Callable[[], T | None], seconds: float) -> T:
     """What `look` finds, as soon as it finds something; fails after `seconds`."""
     deadline = time.monotonic() + seconds

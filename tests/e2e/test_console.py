@@ -13,7 +13,7 @@ import pytest
 from bluelobster.console.rfb import vnc_response
 from bluelobster.system_packages import CONSOLE_TESTS, missing_packages
 from e2e.browser import Page, browser
-from e2e.local_cloud import LocalCloud, Shell, eventually, up
+from e2e.local_cloud import LocalCloud, Shell, eventually, new_key, up
 from viewers import plain_viewer
 
 MISSING = ", ".join(package.name for package in missing_packages(CONSOLE_TESTS))
@@ -51,8 +51,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 @pytest.fixture(scope="module")
 def machine(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Shell]:
     """The path of a machine that runs, and a way into it besides its console."""
-    key = tmp_path_factory.mktemp("key") / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    key = new_key(tmp_path_factory.mktemp("key"))
     launch = {
         "region": "us-east-1",
         "instance_type": "v1_cpu_small",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, up
+from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, new_key, up
 from pvelocal.qemu.netns.space import Space
 
 pytestmark = [
@@ -88,8 +88,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 @pytest.fixture(scope="module")
 def guests(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Guest, Guest]]:
     """Two that serve on two ports each."""
-    key = tmp_path_factory.mktemp("key") / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    key = new_key(tmp_path_factory.mktemp("key"))
     launch = {
         "region": "us-east-1",
         "instance_type": "v1_cpu_small",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from passlib.hash import sha512_crypt
 
-from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, up
+from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, new_key, up
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60.0
@@ -29,9 +29,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("key") / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", COMMENT, "-f", str(path)], check=True)
-    return path
+    return new_key(tmp_path_factory.mktemp("key"), COMMENT)
 
 
 def admin(cloud: LocalCloud, *arguments: str) -> str:

@@ -1,7 +1,6 @@
 """Networks between real machines: one more address without a reboot, and who reaches whom inside."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, up
+from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, new_key, up
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 30.0
@@ -23,9 +22,7 @@ def cloud(tmp_path: Path) -> Iterator[LocalCloud]:
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
-    path = tmp_path / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "a key", "-f", str(path)], check=True)
-    return path
+    return new_key(tmp_path)
 
 
 @pytest.fixture

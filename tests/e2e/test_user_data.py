@@ -1,12 +1,11 @@
 """What a customer gives a machine to do at its first boot is done by a real guest, once."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e.local_cloud import LocalCloud, Shell, eventually, up
+from e2e.local_cloud import LocalCloud, Shell, eventually, new_key, up
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60.0
@@ -35,9 +34,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("key") / "id"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True)
-    return path
+    return new_key(tmp_path_factory.mktemp("key"))
 
 
 def launched(cloud: LocalCloud, key: Path, name: str, user_data: str) -> tuple[str, Shell]:

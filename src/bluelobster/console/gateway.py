@@ -14,6 +14,7 @@ from bluelobster.console.stream import TcpStream
 from bluelobster.console.viewer import Viewers
 from bluelobster.console.websocket import WebSockets
 from bluelobster.settings import Settings
+from bluelobster.stopping import stop
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +68,7 @@ class Inside:
 
     async def close(self) -> None:
         """End all sessions."""
-        serving = list(self._serving)
-        for task in serving:
-            task.cancel()
-        if serving:
-            await asyncio.wait(serving)
+        await stop(*self._serving)
         await self._http.shutdown(SHUTDOWN_SECONDS)
 
     async def _serve(self, stream: TcpStream, transport: asyncio.Transport) -> None:

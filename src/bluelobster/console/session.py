@@ -16,6 +16,7 @@ from bluelobster.console.tickets import Screen, use
 from bluelobster.db.pool import Pool, transaction
 from bluelobster.instances.machine import is_marked
 from bluelobster.pve import errors
+from bluelobster.stopping import stop
 
 log = logging.getLogger(__name__)
 
@@ -105,9 +106,7 @@ async def join(viewer: Stream, screen: Stream) -> None:
     try:
         await asyncio.wait(ways, timeout=LONGEST_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for way in ways:
-            way.cancel()
-        await asyncio.wait(ways)
+        await stop(*ways)
 
 
 async def _pass_on(source: Stream, sink: Stream) -> None:

@@ -19,6 +19,7 @@ from bluelobster.events.feed import Feed, Watch
 from bluelobster.events.history import Wanted, events_after
 from bluelobster.events.views import event_view
 from bluelobster.http.errors import Forbidden, Unauthorized
+from bluelobster.stopping import stop
 
 BATCH = 100
 HEARTBEAT_SECONDS = 15.0
@@ -129,8 +130,6 @@ async def first_of(*coroutines: Awaitable[Any]) -> None:
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await stop(*tasks)
     for task in ended:
         task.result()

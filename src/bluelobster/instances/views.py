@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bluelobster.access.principal import Sight
-from bluelobster.clock import rfc3339
+from bluelobster.clock import rfc3339, rfc3339_sql
 from bluelobster.db.pool import Tx
 from bluelobster.instances.find import instance_not_found, parsed_id
 from bluelobster.instances.launch import Accepted
@@ -43,10 +43,10 @@ class VMInstance(BaseModel):
     ssh_port: int | None = None
 
 
-VIEW = """
+VIEW = f"""
     select i.id as uuid, i.name, i.host_id, i.region, host(a.address) as ip_address, host(n.address) as internal_ip,
            i.vcpus as cpu_cores, i.memory_gb as memory, i.disk_gb as storage, i.gpu_count, g.marketing as gpu_model,
-           i.power_status, to_char(i.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as created_at,
+           i.power_status, {rfc3339_sql("i.created_at")} as created_at,
            i.metadata, i.instance_type, i.price_cents_per_hour, i.team_id, m.name as team_name,
            case when %(team_id)s::uuid is null then 'owner' else 'team' end as access_type,
            i.template as template_name, t.display_name as template_display_name, t.os_type,

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from bluelobster.access.permissions import ROLES
 from bluelobster.access.principal import Principal
+from bluelobster.clock import rfc3339_sql
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import Forbidden, InvalidRequest, NotFound
 from bluelobster.http.patterns import pattern
@@ -21,8 +22,8 @@ EMAIL = pattern(
     r"^[^@\s<>\"'(),:;\[\]\\]+@[^@\s<>\"'(),:;\[\]\\]+\.[^@\s<>\"'(),:;\[\]\\]+$",
     "Must be an e-mail address, such as ada@example.com",
 )
-VIEW = """select id, email, role, invited_by,
-                 to_char(invited_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as invited_at
+VIEW = f"""select id, email, role, invited_by,
+                 {rfc3339_sql("invited_at")} as invited_at
           from team_members"""
 
 

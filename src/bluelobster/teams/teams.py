@@ -9,13 +9,14 @@ from psycopg.rows import class_row
 from pydantic import BaseModel, Field
 
 from bluelobster.access.principal import Sight
+from bluelobster.clock import rfc3339_sql
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import InvalidRequest, NotFound
 from bluelobster.http.patterns import pattern
 from bluelobster.http.text import RequestBody
 from bluelobster.instances.find import parsed_id
 
-VIEW = """select t.id, t.name, to_char(t.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as created_at,
+VIEW = f"""select t.id, t.name, {rfc3339_sql("t.created_at")} as created_at,
                  (select count(*) from instances i where i.team_id = t.id and i.ended_at is null)::int as instances,
                  (select count(*) from team_members m where m.team_id = t.id)::int as members
           from teams t
