@@ -42,6 +42,12 @@ def cloud_init(name: str, user: str, key: str, **options: str) -> CloudInit:
     return CloudInit(user_data, render_meta_data(user_data, ""))
 
 
+def saying_hello(port: int) -> str:
+    """For a guest's shell: a server that says hello on a port, which is listening when the command is done."""
+    listening = f"grep -q ':{port:04X} [0-9A-F]*:0000 0A' /proc/net/tcp /proc/net/tcp6"
+    return f"nc -ll -p {port} -e echo hello >/dev/null 2>&1 & until {listening}; do :; done"
+
+
 @dataclass(frozen=True)
 class Person:
     """Somebody with a key of their own and the system's `ssh`."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, new_key, up
+from local_guests import saying_hello
 from pvelocal.qemu.netns.space import Space
 
 pytestmark = [
@@ -103,7 +104,7 @@ def guests(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Itera
         shown = cloud.api.get(f"/instances/{answer.json()['vm_uuid']}").json()
         shell = Shell(key, "captain", shown["ip_address"], shown["ssh_port"])
         for port in (PORT, OTHER_PORT):
-            shell.run(f"nc -ll -p {port} -e echo hello >/dev/null 2>&1 &")
+            shell.run(saying_hello(port))
         found.append(Guest(cloud, shown["uuid"], shown["ip_address"], shell))
     one, other = found
     eventually(lambda: one.reach(other) == other.reach(one) == CONNECTED, PATIENCE)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local_guests import Person, cloud_init, disk, guest, nic
+from local_guests import Person, cloud_init, disk, guest, nic, saying_hello
 from pvelocal.firewall import Firewall, IpSet, Rule
 from pvelocal.hypervisor import HypervisorError
 from pvelocal.published import SSH
@@ -139,7 +139,7 @@ async def test_without_a_namespace_ports_are_let_in_one_by_one(
         await hypervisor.create_disk(path, 0, tiny_linux)
         cloud = cloud_init("inside", "alice", person.public_key)
         await hypervisor.start(guest(disks=(disk(str(path)),), nics=(CARD,), firewall=OPEN, cloud_init=cloud))
-        await person.login("alice", ADDRESS, hypervisor.ssh_port, "nc -ll -p 8080 -e echo hello >/dev/null 2>&1 &")
+        await person.login("alice", ADDRESS, hypervisor.ssh_port, saying_hello(8080))
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(ADDRESS, 8080)
         web = Rule("in", "ACCEPT", 1, proto="tcp", dport="8080")
