@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -26,6 +27,9 @@ server = pytest.StashKey[tuple[EmbeddedPostgres, Path]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """The process that starts the workers starts the server, with a migrated database to copy."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in a shell's background job, and then for all that the tests start, too: no Ctrl-C would end it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(config, "workerinput") or config.option.collectonly:
         return
     folder = Path(tempfile.mkdtemp(prefix="bluelobster-test-", dir=memory()))

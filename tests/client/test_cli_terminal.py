@@ -17,6 +17,7 @@ from client.answers import HELLO, KEY, TASK
 from client.fake_api import FakeApi, Reply
 from client.shell import Shell, command
 
+PRESSES = 20
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u009b31m\u202eevil\u200b\ud800\r\n\x7f[bold]x[/bold]:smile:"
 
 
@@ -40,10 +41,13 @@ class Terminal:
 
     def press_until(self, key: str, text: str) -> None:
         """Presses a key until this text is shown: Python may miss a Ctrl-C just before it begins to read."""
-        while text not in self.shown:
+        for _ in range(PRESSES):
+            if text in self.shown:
+                return
             self.type(key)
             while select.select([self.mine], [], [], 0.5)[0] and text not in self.shown:
                 self.shown += os.read(self.mine, 4096).decode()
+        raise TimeoutError(f"{text!r} was not shown in {self.shown!r}")
 
     def close(self) -> None:
         os.close(self.mine)
