@@ -12,16 +12,21 @@ from uuid import uuid4
 import psycopg
 import pytest
 from coverage import Coverage
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from bluelobster.db.embedded import EmbeddedPostgres
 from bluelobster.db.migrate import migrate
 from cloud import TestCloud, running_cloud
+from e2e.shared_cloud import end_shared_cloud
 
 TEMPLATE = "bluelobster_template"
 STORIES = frozenset(("e2e", "faults", "property"))
+TOGETHER = ("tests/e2e/", "tests/wrapper/test_wrapper.py")
 TRACE_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 ROOM = 2 << 30
 ADDRESS = "BLUELOBSTER_TEST_SERVER"
+CLOUD = "BLUELOBSTER_TEST_CLOUD"
 server = pytest.StashKey[tuple[EmbeddedPostgres, Path]]()
 
 
@@ -40,6 +45,22 @@ def pytest_configure(config: pytest.Config) -> None:
         connection.execute(f"create database {TEMPLATE}")
     migrate(postgres.dsn_of(TEMPLATE))
     os.environ[ADDRESS] = postgres.dsn_of("{name}")
+    os.environ[CLOUD] = tempfile.mkdtemp(prefix="bluelobster-cloud-")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What the cloud of the run leaves behind fails the run."""
+    if server not in session.config.stash:
+        return
+    folder = Path(os.environ[CLOUD])
+    for problem in end_shared_cloud(folder):
+        print(f"\nAfter the shared cloud, {problem}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if session.exitstatus == pytest.ExitCode.OK:
+        shutil.rmtree(folder)
+    else:
+        print(f"\nThe shared cloud's logs are in {folder}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -97,6 +118,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         tracer.start()
         if setting is not None:
             os.environ[TRACE_CHILDREN] = setting
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Every test goes to the worker that is free, but those that share a machine or an installation stay together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.startswith(TOGETHER) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return Together(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -73,7 +73,7 @@ def stages(real_guests: bool) -> tuple[Stage, ...]:
                     "-n",
                     "4",
                     "--dist",
-                    "loadgroup",
+                    "loadscope",
                     "--no-loadscope-reorder",
                     *selected,
                 ),

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +26,6 @@ class LocalCloud:
     """A running `up`: its data, its API as the demo customer, and its database."""
 
     data: Path
-    process: subprocess.Popen[bytes]
     api: httpx.Client
     dsn: str
 
@@ -49,30 +48,27 @@ class LocalCloud:
             row = connection.execute(query, parameters).fetchone()
         return row[0] if row else None
 
-    def machines(self) -> list[int]:
-        """Processes of QEMU that belong to this cloud."""
-        found = []
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = entry.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"qemu-system" in words[0] and any(str(self.data).encode() in word for word in words):
-                found.append(int(entry.parent.name))
-        return found
+    def machines(self, instance_id: str) -> list[int]:
+        """Processes of QEMU that run an instance."""
+        return [pid for pid, words in processes_of(self.data) if any(f"uuid={instance_id}" in word for word in words)]
 
-    def disks(self) -> list[Path]:
-        return [path for path in (self.data / "node" / "images").glob("**/*") if path.is_file()]
+    def disks(self, instance_id: str) -> list[Path]:
+        vmid = self.one("select vmid from instances where id = %s", instance_id)
+        return list((self.data / "node" / "images").glob(f"**/*-{vmid}-*"))
 
-    def leftovers(self) -> dict[str, Any]:
+    def left_of(self, *instance_ids: str) -> dict[str, Any]:
+        """What there is still of instances that were deleted, and whether the host's books are right."""
+        of_these = "= any(%s::uuid[])"
+        ids = list(instance_ids)
         return {
-            "processes": self.machines(),
-            "disks": self.disks(),
-            "instances": self.one("select count(*) from instances where ended_at is null"),
-            "addresses": self.one("select count(*) from addresses where instance_id is not null"),
-            "gpus": self.one("select count(*) from gpus where instance_id is not null"),
-            "host": self.one("select sum(vcpus_used + memory_gb_used + disk_gb_used)::int from hosts"),
-            "tasks": self.one("select count(*) from tasks where ended_at is null"),
+            "processes": [pid for each in ids for pid in self.machines(each)],
+            "disks": [path for each in ids for path in self.disks(each)],
+            "instances": self.one(f"select count(*) from instances where id {of_these} and ended_at is null", ids),
+            "addresses": self.one(f"select count(*) from addresses where instance_id {of_these}", ids),
+            "gpus": self.one(f"select count(*) from gpus where instance_id {of_these}", ids),
+            "tasks": self.one(f"select count(*) from tasks where instance_id {of_these} and ended_at is null", ids),
+            "replaced": self.one(f"select count(*) from replaced_machines where instance_id {of_these}", ids),
+            "misreckoned": self.one(MISRECKONED),
         }
 
 
@@ -82,19 +78,40 @@ NOTHING: dict[str, Any] = {
     "instances": 0,
     "addresses": 0,
     "gpus": 0,
-    "host": 0,
     "tasks": 0,
+    "replaced": 0,
+    "misreckoned": 0,
 }
+MISRECKONED = """
+select count(*) from hosts h where (vcpus_used, memory_gb_used) is distinct from (
+  select (coalesce(sum(vcpus), 0)::int, coalesce(sum(memory_gb), 0)::int)
+  from instances i where i.host_id = h.id and i.ended_at is null)
+"""
+
+
+def processes_of(data: Path) -> list[tuple[int, list[str]]]:
+    """The processes that have a cloud's folder in their command lines, with these."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if any(str(data) in word for word in words):
+            found.append((int(entry.parent.name), words))
+    return found
 
 
 @dataclass
 class Shell:
-    """A way into a guest."""
+    """A way into a guest. With `lasting`, one connection serves all commands: a new one costs an emulated guest a
+    second or two."""
 
     key: Path
     user: str
     address: str
     port: int
+    lasting: bool = False
 
     def run(self, command: str) -> str:
         """What a command prints in the guest; fails when it does."""
@@ -105,10 +122,21 @@ class Shell:
     def attempt(self, command: str) -> subprocess.CompletedProcess[str]:
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes"]
         options += ["-o", "ConnectTimeout=20", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes"]
+        if self.lasting:
+            options += ["-o", "ControlMaster=auto", "-o", "ControlPersist=60", "-o", f"ControlPath={self.key}.%C"]
         target = ["-i", str(self.key), "-p", str(self.port), f"{self.user}@{self.address}"]
         return subprocess.run(
             ["ssh", *options, *target, command], capture_output=True, text=True, errors="replace", timeout=90
         )
+
+    def hang_up(self) -> None:
+        """Before the guest is restarted: what lasted does not any more."""
+        target = ["-p", str(self.port), f"{self.user}@{self.address}"]
+        subprocess.run(["ssh", "-o", f"ControlPath={self.key}.%C", "-O", "exit", *target], capture_output=True)
+
+    def knocks(self) -> bool:
+        """Whether the guest lets a new connection in."""
+        return replace(self, lasting=False).attempt("true").returncode == 0
 
     def host_key(self) -> str:
         """What the guest's SSH server shows as its identity."""
@@ -141,25 +169,44 @@ def up(data: Path, guests: str, *options: str) -> Iterator[LocalCloud]:
     """Run `bluelobster up` until the end of the block, then end it as Ctrl-C would."""
     started = time.time_ns()
     output = data.with_name(f"{data.name}.up.log")
-    command = [sys.executable, "-P", "-m", "bluelobster", "up", "--data", str(data), "--port", "0", "--guests", guests]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("BLUELOBSTER_TEST")}
     with output.open("ab") as file:
-        process = subprocess.Popen([*command, *options], stdout=file, stderr=file, env=environment)
-
-    def credentials() -> dict[str, Any] | None:
-        assert process.poll() is None, output.read_text()
-        path = data / "credentials.json"
-        if not path.exists() or path.stat().st_mtime_ns < started:
-            return None
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
-
+        process = subprocess.Popen(
+            command_of(data, guests, *options), stdout=file, stderr=file, env=without_tests_settings()
+        )
     try:
-        found = eventually(credentials, START_SECONDS)
-        key = next(each["api_key"] for each in found["accounts"] if each["role"] == "customer")
-        dsn = json.loads((data / "operator.json").read_text())["database_url"]
-        with httpx.Client(base_url=f"{found['api_url']}/api/v1", headers={"X-API-Key": key}, timeout=40) as api:
-            yield LocalCloud(data, process, api, dsn)
+        credentials_since(data, started, lambda: process.poll() is None)
+        with opened(data) as cloud:
+            yield cloud
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(STOP_SECONDS) == 0, output.read_text()
+
+
+def command_of(data: Path, guests: str, *options: str) -> list[str]:
+    run = [sys.executable, "-P", "-m", "bluelobster", "up"]
+    return [*run, "--data", str(data), "--port", "0", "--guests", guests, *options]
+
+
+def without_tests_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("BLUELOBSTER_TEST")}
+
+
+def credentials_since(data: Path, started: int, alive: Callable[[], bool]) -> None:
+    """Wait until an `up` that was started at a time (in nanoseconds) can be used."""
+    path = data / "credentials.json"
+
+    def look() -> bool:
+        assert alive(), data.with_name(f"{data.name}.up.log").read_text()
+        return path.exists() and path.stat().st_mtime_ns >= started
+
+    eventually(look, START_SECONDS)
+
+
+@contextmanager
+def opened(data: Path, role: str = "customer") -> Iterator[LocalCloud]:
+    """A cloud that runs, as one of its accounts."""
+    found = json.loads((data / "credentials.json").read_text())
+    key = next(each["api_key"] for each in found["accounts"] if each["role"] == role)
+    dsn = json.loads((data / "operator.json").read_text())["database_url"]
+    with httpx.Client(base_url=f"{found['api_url']}/api/v1", headers={"X-API-Key": key}, timeout=40) as api:
+        yield LocalCloud(data, api, dsn)

@@ -13,7 +13,7 @@ import pytest
 from bluelobster.console.rfb import vnc_response
 from bluelobster.system_packages import CONSOLE_TESTS, missing_packages
 from e2e.browser import Page, browser
-from e2e.local_cloud import LocalCloud, Shell, eventually, new_key, up
+from e2e.local_cloud import LocalCloud, Shell, eventually
 from viewers import plain_viewer
 
 MISSING = ", ".join(package.name for package in missing_packages(CONSOLE_TESTS))
@@ -43,15 +43,8 @@ LIT = """(() => {
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with up(tmp_path_factory.mktemp("console") / "data", "qemu") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def machine(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Shell]:
+def machine(cloud: LocalCloud, key: Path) -> Iterator[tuple[str, Shell]]:
     """The path of a machine that runs, and a way into it besides its console."""
-    key = new_key(tmp_path_factory.mktemp("key"))
     launch = {
         "region": "us-east-1",
         "instance_type": "v1_cpu_small",
@@ -65,7 +58,8 @@ def machine(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> tupl
     cloud.completed(answer)
     path = f"/instances/{answer.json()['vm_uuid']}"
     shown = cloud.api.get(path).json()
-    return path, Shell(key, "captain", shown["ip_address"], shown["ssh_port"])
+    yield path, Shell(key, "captain", shown["ip_address"], shown["ssh_port"])
+    assert cloud.api.delete(path).json()["status"] == "success"
 
 
 def ticket_for(cloud: LocalCloud, path: str) -> dict[str, Any]:

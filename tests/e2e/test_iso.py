@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bluelobster.system_packages import BOOTABLE_ISO
-from e2e.local_cloud import NOTHING, LocalCloud, eventually, up
+from e2e.local_cloud import NOTHING, LocalCloud, eventually
 from pvelocal.qemu.monitor import Monitor
 
 pytestmark = pytest.mark.e2e
@@ -42,13 +42,6 @@ def mirror(folder: Path) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
-
-
-@pytest.fixture
-def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCloud]:
-    monkeypatch.setenv("BLUELOBSTER_ISO_ALLOWED_NETWORKS", "127.0.0.1/32")
-    with up(tmp_path / "data", "qemu") as running:
-        yield running
 
 
 class Screen:
@@ -82,8 +75,8 @@ class Screen:
         asyncio.run(ask())
 
 
-def disc(cloud: LocalCloud) -> list[Path]:
-    return list((cloud.data / "node" / "template" / "iso").iterdir())
+def disc(cloud: LocalCloud, instance_id: str) -> list[Path]:
+    return list((cloud.data / "node" / "template" / "iso").glob(f"*{instance_id}*"))
 
 
 def test_a_machine_boots_from_an_image(cloud: LocalCloud, tmp_path: Path) -> None:
@@ -96,11 +89,12 @@ def test_a_machine_boots_from_an_image(cloud: LocalCloud, tmp_path: Path) -> Non
         }
         answer = cloud.api.post("/instances/launch-instance", json=launch)
         cloud.completed(answer)
-    instance = f"/instances/{answer.json()['vm_uuid']}"
+    instance_id = answer.json()["vm_uuid"]
+    instance = f"/instances/{instance_id}"
     shown = cloud.api.get(instance).json()
     assert (shown["template_name"], shown["power_status"]) == (None, "running")
-    assert [path.read_bytes() == IMAGE.read_bytes() for path in disc(cloud)] == [True]
-    (pid,) = cloud.machines()
+    assert [path.read_bytes() == IMAGE.read_bytes() for path in disc(cloud, instance_id)] == [True]
+    (pid,) = cloud.machines(instance_id)
     screen = Screen(pid, tmp_path)
     eventually(lambda: all(line in screen.text() for line in MENU), PATIENCE)
     width, height, points = screen.picture()
@@ -110,5 +104,5 @@ def test_a_machine_boots_from_an_image(cloud: LocalCloud, tmp_path: Path) -> Non
     assert 0.05 < lit < 0.3
 
     assert cloud.api.delete(instance).json()["status"] == "success"
-    assert disc(cloud) == []
-    assert cloud.leftovers() == NOTHING
+    assert disc(cloud, instance_id) == []
+    assert cloud.left_of(instance_id) == NOTHING

@@ -2,14 +2,14 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from passlib.hash import sha512_crypt
 
-from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, new_key, up
+from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, new_key
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60.0
@@ -20,15 +20,8 @@ METADATA = {"project": "e2e", "note: #1": COMMENT, "password": "a\nruncmd: [touc
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    data = tmp_path_factory.mktemp("cloud") / "data"
-    with up(data, "qemu") as running:
-        yield running
-    assert running.machines() == []
-
-
-@pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that has a comment which a shell would make something of."""
     return new_key(tmp_path_factory.mktemp("key"), COMMENT)
 
 
@@ -52,9 +45,10 @@ def test_a_machine_s_whole_life(cloud: LocalCloud, key: Path) -> None:
     }
     answer = cloud.api.post("/instances/launch-instance", json=launch)
     cloud.completed(answer)
-    instance = f"/instances/{answer.json()['vm_uuid']}"
+    instance_id = answer.json()["vm_uuid"]
+    instance = f"/instances/{instance_id}"
     shown = cloud.api.get(instance).json()
-    shell = Shell(key, "captain", shown["ip_address"], shown["ssh_port"])
+    shell = Shell(key, "captain", shown["ip_address"], shown["ssh_port"], lasting=True)
 
     assert shown["metadata"] == METADATA
     finds_what_was_asked_for(shell)
@@ -62,10 +56,10 @@ def test_a_machine_s_whole_life(cloud: LocalCloud, key: Path) -> None:
     moves_under_load(cloud, instance, shell)
     power_works(cloud, instance, shell)
     a_new_name_arrives(cloud, instance, shell)
-    runs_what_is_needed_only(cloud)
+    runs_what_is_needed_only(cloud, instance_id)
 
     assert cloud.api.delete(instance).json()["status"] == "success"
-    assert cloud.leftovers() == NOTHING
+    assert cloud.left_of(instance_id) == NOTHING
     assert cloud.api.get(instance).status_code == 404
 
 
@@ -97,9 +91,10 @@ def moves_under_load(cloud: LocalCloud, instance: str, shell: Shell) -> None:
     assert calm["status"] == "running"
     assert calm["memory"]["total_bytes"] == 8 * 1024**3
     assert calm["memory"]["used_bytes"] > 0
-    shell.run("nohup timeout 120 sh -c 'while :; do :; done' >/dev/null 2>&1 &")
+    shell.run("timeout 60 sh -c 'while :; do :; done' >/dev/null 2>&1 </dev/null & echo $! >load")
     busy = eventually(lambda: stats_when(cloud, instance, lambda stats: stats["cpu"]["usage_percent"] > 10), PATIENCE)
     assert busy["uptime_seconds"] > 0
+    shell.run("kill $(cat load)")
     shell.run("dd if=/dev/urandom of=big bs=1M count=24 2>/dev/null; sync; cat big; rm big")
     for part, total in (("disk", "write_bytes_total"), ("network", "out_bytes_total")):
         enough = calm[part][total] + 20_000_000
@@ -118,14 +113,16 @@ def boot_id(shell: Shell) -> str:
 def power_works(cloud: LocalCloud, instance: str, shell: Shell) -> None:
     before = boot_id(shell)
     host_key = shell.host_key()
+    shell.hang_up()
     rebooted = cloud.api.post(f"{instance}/reboot")
     assert rebooted.json()["status"] in {"success", "PENDING"}
     cloud.completed(rebooted)
     assert boot_id(shell) != before
 
+    shell.hang_up()
     cloud.completed(cloud.api.post(f"{instance}/shutdown"))
     assert cloud.api.get(instance).json()["power_status"] == "stopped"
-    assert cloud.machines() == []
+    assert cloud.machines(instance.rpartition("/")[2]) == []
     cloud.completed(cloud.api.post(f"{instance}/power-on"))
     assert shell.host_key() == host_key
 
@@ -133,12 +130,13 @@ def power_works(cloud: LocalCloud, instance: str, shell: Shell) -> None:
 def a_new_name_arrives(cloud: LocalCloud, instance: str, shell: Shell) -> None:
     assert cloud.api.put(f"{instance}/rename", json={"name": "second_mate"}).status_code == 200
     assert shell.run("hostname") == "first-mate"
+    shell.hang_up()
     cloud.completed(cloud.api.post(f"{instance}/power-cycle"))
     assert shell.run("hostname") == "second-mate"
     assert shell.run("whoami") == "captain"
 
 
-def runs_what_is_needed_only(cloud: LocalCloud) -> None:
-    assert len(cloud.machines()) == 1
+def runs_what_is_needed_only(cloud: LocalCloud, instance_id: str) -> None:
+    assert len(cloud.machines(instance_id)) == 1
     texts = [path.read_bytes() for path in cloud.data.glob("logs/*.log")]
     assert not any(b"correct-horse" in text for text in texts)

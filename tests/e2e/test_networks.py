@@ -1,6 +1,5 @@
 """Networks between real machines: one more address without a reboot, and who reaches whom inside."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,30 +7,17 @@ from typing import Any
 import httpx
 import pytest
 
-from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, new_key, up
+from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, opened
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 30.0
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[LocalCloud]:
-    with up(tmp_path / "data", "qemu") as running:
-        yield running
-
-
-@pytest.fixture
-def key(tmp_path: Path) -> Path:
-    return new_key(tmp_path)
-
-
-@pytest.fixture
 def others(cloud: LocalCloud) -> Iterator[LocalCloud]:
     """The same cloud as another account sees it."""
-    accounts = json.loads((cloud.data / "credentials.json").read_text())["accounts"]
-    key = next(each["api_key"] for each in accounts if each["role"] != "customer")
-    with httpx.Client(base_url=cloud.api.base_url, headers={"X-API-Key": key}, timeout=40) as api:
-        yield LocalCloud(cloud.data, cloud.process, api, cloud.dsn)
+    with opened(cloud.data, "staff") as seen:
+        yield seen
 
 
 def launch(cloud: LocalCloud, key: Path) -> httpx.Response:
@@ -61,11 +47,11 @@ def test_networks(cloud: LocalCloud, others: LocalCloud, key: Path) -> None:
 
     for who, machine in ((cloud, first), (cloud, second), (others, stranger)):
         assert who.api.delete(f"/instances/{machine['uuid']}").json()["status"] == "success"
-    assert cloud.leftovers() == NOTHING
+    assert cloud.left_of(*shells) == NOTHING
 
 
 def shell_of(machine: dict[str, Any], key: Path) -> Shell:
-    return Shell(key, "captain", machine["ip_address"], machine["ssh_port"])
+    return Shell(key, "captain", machine["ip_address"], machine["ssh_port"], lasting=True)
 
 
 def machines_of_an_account_reach_each_other(
@@ -89,10 +75,11 @@ def an_address_comes_and_goes(cloud: LocalCloud, machine: dict[str, Any], shell:
     cloud.completed(answer)
     added = Shell(shell.key, shell.user, answer.json()["ip_address"], shell.port)
     assert added.run(boot) == before
-    assert cloud.one("select count(*) from address_usage_periods where ended_at is null") == 1
+    open_periods = "select count(*) from address_usage_periods where ended_at is null and instance_id = %s"
+    assert cloud.one(open_periods, machine["uuid"]) == 1
 
     cloud.completed(cloud.api.delete(f"{ips}/{added.address}"))
     assert shell.run(boot) == before
     assert shell.run("ls /sys/class/net").split() == ["eth0", "eth1", "lo"]
     eventually(lambda: added.attempt("true").returncode != 0, PATIENCE)
-    assert cloud.one("select count(*) from address_usage_periods where ended_at is null") == 0
+    assert cloud.one(open_periods, machine["uuid"]) == 0

@@ -1,11 +1,10 @@
 """What a customer gives a machine to do at its first boot is done by a real guest, once."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e.local_cloud import LocalCloud, Shell, eventually, new_key, up
+from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60.0
@@ -26,17 +25,6 @@ exit 7
 """
 
 
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with up(tmp_path_factory.mktemp("cloud") / "data", "qemu") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return new_key(tmp_path_factory.mktemp("key"))
-
-
 def launched(cloud: LocalCloud, key: Path, name: str, user_data: str) -> tuple[str, Shell]:
     body = {
         "region": "us-east-1",
@@ -51,7 +39,7 @@ def launched(cloud: LocalCloud, key: Path, name: str, user_data: str) -> tuple[s
     cloud.completed(answer)
     path = f"/instances/{answer.json()['vm_uuid']}"
     shown = cloud.api.get(path).json()
-    return path, Shell(key, "captain", shown["ip_address"], shown["ssh_port"])
+    return path, Shell(key, "captain", shown["ip_address"], shown["ssh_port"], lasting=True)
 
 
 def says(shell: Shell, command: str, expected: str) -> None:
@@ -71,6 +59,7 @@ def test_user_data_in_a_real_guest(cloud: LocalCloud, key: Path) -> None:
     assert shell.run('sudo stat -c %a "/srv/it\'s here/message"') == "600"
 
     assert cloud.api.put(f"{path}/rename", json={"name": "renamed"}).status_code == 200
+    shell.hang_up()
     cloud.completed(cloud.api.post(f"{path}/power-cycle"))
     says(shell, "hostname", "renamed\n")
     assert shell.run("cat /srv/log") == "began\nwith-config\nroot"
@@ -79,5 +68,7 @@ def test_user_data_in_a_real_guest(cloud: LocalCloud, key: Path) -> None:
     says(shell, "cat /srv/log", "began\n")
     says(shell, "sudo tail -n 1 /var/log/user-script.log", "ended with status 7\n")
     for each in (path, other):
+        instance_id = each.rpartition("/")[2]
         assert cloud.api.delete(each).status_code == 200
-    assert list((cloud.data / "node" / "template" / "iso").iterdir()) == []
+        assert list((cloud.data / "node" / "template" / "iso").glob(f"*{instance_id}*")) == []
+        assert cloud.left_of(instance_id) == NOTHING

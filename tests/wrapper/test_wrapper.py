@@ -13,7 +13,7 @@ import pytest
 
 from wrapper.checkouts import Checkout, clone
 
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("wrapper")]
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,25 @@
+"""The cloud that the tests with real guests share, and a customer's key."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.local_cloud import LocalCloud, new_key
+from e2e.shared_cloud import shared_cloud
+
+FOLDER = "BLUELOBSTER_TEST_CLOUD"
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[LocalCloud]:
+    """As its customer."""
+    with shared_cloud(Path(os.environ[FOLDER])) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of somebody who wants to log in."""
+    return new_key(tmp_path_factory.mktemp("key"))
