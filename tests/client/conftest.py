@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from bluelobster_client import Client
+from bluelobster_client.clock import Clock
 from client.fake_api import FakeApi
 from client.shell import Shell
 
@@ -16,7 +17,7 @@ def api() -> Iterator[FakeApi]:
 
 @pytest.fixture
 def client(api: FakeApi) -> Iterator[Client]:
-    with Client(api.url, "bl_key") as connected:
+    with Client(api.url, "bl_key", clock=Clock(sleep=lambda _: None)) as connected:
         yield connected
 
 
