@@ -29,6 +29,7 @@ class SystemPackage:
 
 SSH = (SystemPackage("openssh-client", "ssh"), SystemPackage("openssh-client", "ssh-keygen"))
 BOOTABLE_ISO = (SystemPackage("grub-rescue-pc", "/usr/lib/grub-rescue/grub-rescue-cdrom.iso"),)
+UEFI = (SystemPackage("ovmf", "/usr/share/OVMF/OVMF_CODE_4M.fd"),)
 CONSOLE_TESTS = (SystemPackage("chromium", "chromium"), SystemPackage("vncsnapshot", "vncsnapshot"))
 QEMU = (SystemPackage("qemu-system-x86", "qemu-system-x86_64"), SystemPackage("qemu-utils", "qemu-img"))
 # Real filtering of guests' packets, which root alone can have.

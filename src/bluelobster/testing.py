@@ -15,6 +15,7 @@ from bluelobster.system_packages import (
     QEMU,
     REDIS,
     SSH,
+    UEFI,
     CannotInstall,
     SystemPackage,
     ensure_packages,
@@ -94,7 +95,7 @@ def command(pytest_arguments: tuple[str, ...]) -> None:
 
     With arguments, only pytest runs, with these arguments; paths are relative to the checkout.
     """
-    real_guests = _provided("Tests with real guests are", (*QEMU, *SSH, *REDIS, *BOOTABLE_ISO))
+    real_guests = _provided("Tests with real guests are", (*QEMU, *SSH, *REDIS, *BOOTABLE_ISO, *UEFI))
     complete = _provided("Tests of the console in a browser and a VNC viewer are", CONSOLE_TESTS) and real_guests
     if pytest_arguments:
         sys.exit(_run((*_PYTEST, *pytest_arguments)))

@@ -77,11 +77,31 @@ class Fault:
         return {name: value for name, value in asdict(self).items() if not name.startswith("_")}
 
 
+@dataclass
+class StorageFault:
+    """What is wrong with a storage for backups.
+
+    It holds `limit` bytes at most; it is `gone`, or will be once `gone_after` further bytes were written to it; a
+    backup to it takes `seconds` at least.
+    """
+
+    limit: int | None = None
+    gone: bool = False
+    gone_after: int | None = None
+    seconds: float = 0.0
+
+    def become(self, other: "StorageFault") -> None:
+        """Take over what is wrong with another."""
+        self.limit, self.gone, self.gone_after, self.seconds = other.limit, other.gone, other.gone_after, other.seconds
+
+
 class Faults:
-    """The faults in force. While `offline` is set every connection is closed without an answer."""
+    """The faults in force. While `offline` is set every connection is closed without an answer; `storages` has what is
+    wrong with each storage for backups."""
 
     def __init__(self) -> None:
         self.offline = False
+        self.storages: dict[str, StorageFault] = {}
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> Fault:
@@ -89,10 +109,18 @@ class Faults:
         self._faults.append(fault)
         return fault
 
+    def befall_storage(self, name: str, fault: StorageFault) -> None:
+        """Put in force what is wrong with a storage; ValueError when there is no such storage for backups."""
+        if name not in self.storages:
+            raise ValueError(f"no storage for backups is called '{name}'")
+        self.storages[name].become(fault)
+
     def clear(self) -> None:
         """Everything works again; tasks that hang stay so."""
         self._faults.clear()
         self.offline = False
+        for storage in self.storages.values():
+            storage.become(StorageFault())
 
     def befalling(self, method: str, path: str) -> list[Fault]:
         """The faults that befall this call."""
@@ -100,7 +128,11 @@ class Faults:
 
     def describe(self) -> dict[str, object]:
         """As the control endpoint shows them."""
-        return {"offline": self.offline, "faults": [fault.describe() for fault in self._faults]}
+        return {
+            "offline": self.offline,
+            "faults": [fault.describe() for fault in self._faults],
+            "storages": {name: asdict(fault) for name, fault in self.storages.items()},
+        }
 
 
 def read_fault(document: Mapping[str, object]) -> Fault:

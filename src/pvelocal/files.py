@@ -9,14 +9,18 @@ def write_atomically(path: Path, text: str, *, mode: int = 0o600, durable: bool 
     """Replace `path`. With `durable` it also outlives a power failure, at the price of two fsyncs."""
     temporary = path.with_name(f".{path.name}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     if durable:
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
 
 def read_json(path: Path) -> object:
@@ -24,7 +28,8 @@ def read_json(path: Path) -> object:
     return json.loads(path.read_bytes())
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make sure that the names in a directory outlive a power failure."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

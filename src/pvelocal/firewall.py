@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from pvelocal.files import read_json, write_atomically
+from pvelocal.files import write_atomically
 from pvelocal.verification import Value
 
 
@@ -133,7 +133,9 @@ class Firewalls:
     def __init__(self, directory: Path, *, durable: bool) -> None:
         self._directory = directory
         self._durable = durable
-        self._known: dict[int, Firewall] = {int(path.stem): _read(path) for path in directory.glob("[0-9]*.json")}
+        self._known: dict[int, Firewall] = {
+            int(path.stem): read_firewall(path.read_text(encoding="utf-8")) for path in directory.glob("[0-9]*.json")
+        }
 
     def get(self, vmid: int) -> Firewall:
         """The firewall of a VM, empty where nothing was ever set."""
@@ -150,8 +152,9 @@ class Firewalls:
         (self._directory / f"{vmid}.json").unlink(missing_ok=True)
 
 
-def _read(path: Path) -> Firewall:
-    document = cast("dict[str, Any]", read_json(path))
+def read_firewall(text: str) -> Firewall:
+    """The firewall that a document tells of."""
+    document: dict[str, Any] = json.loads(text)
     return Firewall(
         options=document.get("options", {}),
         rules=tuple(Rule(**rule) for rule in document.get("rules", [])),

@@ -137,6 +137,7 @@ CHECKS: dict[str, FormatCheck] = {
     "pve-storage-id": _pattern(r"[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]", "storage ID '%s' contains illegal characters\n"),
     "pve-tag-list": _each(_pattern(_TAG, "invalid characters in tag\n")),
     "pve-vmid": _pattern(r"[1-9][0-9]{2,8}", "value does not look like a valid VM ID\n"),
+    "pve-vmid-list": _each(_pattern(r"[1-9][0-9]{2,8}", "value does not look like a valid VM ID\n")),
     "pve-volume-id": _volume,
     "pve-volume-id-or-absolute-path": _volume_or_path,
     "pve-volume-id-or-qm-path": _drive_source,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from pvelocal.cloudinit import render_meta_data, render_network, render_user_data
 from pvelocal.firewall import Firewall
@@ -164,9 +165,15 @@ def guest_spec(vm: Vm, storages: Storages, gpus: int, firewall: Firewall | None 
         gpus=gpus,
         agent=agent_enabled(config),
         bios="ovmf" if config.get("bios") == "ovmf" else "seabios",
+        firmware_state=_firmware_state(config, storages),
         tpm="tpmstate0" in config,
         os_type=str(config.get("ostype", "other")),
     )
+
+
+def _firmware_state(config: Mapping[str, Value], storages: Storages) -> Path | None:
+    volume = parse_drive("efidisk0", str(config["efidisk0"])).volume if "efidisk0" in config else None
+    return None if volume is None else storages.existing(volume).path
 
 
 def _disks(found: list[Drive], storages: Storages, order: list[str]) -> Iterator[Disk]:

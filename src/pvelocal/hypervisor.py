@@ -1,7 +1,8 @@
 """What the node asks of whatever runs its guests: QEMU, or a simulation of it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -9,6 +10,9 @@ from typing import Literal, Protocol
 from pvelocal.firewall import Firewall
 
 PowerState = Literal["running", "paused", "stopped"]
+
+CHUNK_SIZE = 4 << 20
+"""Bytes of the pieces that disks are backed up in, and that changes of them are noted in."""
 
 
 class HypervisorError(Exception):
@@ -58,7 +62,7 @@ class CloudInit:
 
 @dataclass(frozen=True)
 class GuestSpec:
-    """All that a guest is started from."""
+    """All that a guest is started from. `firmware_state` is the disk that UEFI keeps its variables on, if any."""
 
     vmid: int
     name: str
@@ -72,6 +76,7 @@ class GuestSpec:
     gpus: int = 0
     agent: bool = False
     bios: Literal["seabios", "ovmf"] = "seabios"
+    firmware_state: Path | None = None
     tpm: bool = False
     os_type: str = "l26"
 
@@ -89,6 +94,43 @@ class Counters:
     uptime_seconds: int = 0
     pid: int | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Data of a disk: `length` bytes at `start` of the disk lie at `offset` of a file."""
+
+    start: int
+    length: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class DiskSnapshot:
+    """A disk of `size` bytes as it was at one moment. What lies in no extent is all zeroes.
+
+    `since` is the mark of the backup that it is compared with: outside of the `changed` ranges (start and length, of
+    whole chunks) it is as it was then, and there are no extents. Without a mark it is told whole.
+    """
+
+    slot: str
+    size: int
+    path: Path
+    extents: tuple[Extent, ...]
+    since: str | None = None
+    changed: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class SnapshotRequest:
+    """What is to be caught of a guest. From that moment on its changes are noted under `mark`. `earlier` has the sizes
+    of disks, by slot, in the backups that changes may be told since, by mark."""
+
+    vmid: int
+    disks: tuple[Disk, ...]
+    mark: str
+    earlier: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    freeze: bool = False
 
 
 class Hypervisor(Protocol):
@@ -113,6 +155,20 @@ class Hypervisor(Protocol):
 
     async def delete_disk(self, path: Path) -> None:
         """Remove a disk; nothing happens when it is gone already."""
+
+    # Backups
+
+    def snapshot(
+        self, request: SnapshotRequest, log: Callable[[str], None]
+    ) -> AbstractAsyncContextManager[Sequence[DiskSnapshot]]:
+        """The disks of a guest, running or not, as they all are at one moment, until the block ends.
+
+        Leaving the block without an exception means that a backup was made of them: changes are then told since this
+        one. The guest's file systems are frozen for that moment where this is asked for and its agent answers.
+        """
+
+    async def import_disk(self, path: Path, content: Path) -> None:
+        """Make a disk at `path` with the content of a raw file, which is used up; it depends on no other file."""
 
     # Power
 

@@ -15,7 +15,7 @@ from pvelocal.drive_options import makes_volume, parse_source
 from pvelocal.errors import failed
 from pvelocal.guest_spec import is_drive
 from pvelocal.node import BRIDGE_ZONE, Node
-from pvelocal.verification import Value, parse_option, render_option
+from pvelocal.verification import OPTIONS, Value, parse_option, render_option
 
 _MAC_PREFIX = "BC:24:11"
 _ROOT_ONLY = ("args", "lock", "skiplock")
@@ -41,6 +41,14 @@ _PRIVILEGES: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
     (re.compile(r".*"), ("VM.Config.Options",)),
 )
 """By option, the first that matches: one of these is needed."""
+
+
+_NOT_OPTIONS = frozenset({"node", "vmid", "digest", "delete", "revert", "force", "skiplock", "background_delay"})
+
+
+def asked_options(parameters: Mapping[str, Value]) -> dict[str, Value]:
+    """The options of a configuration among the parameters of a call that makes a VM."""
+    return {name: value for name, value in parameters.items() if name in OPTIONS and name not in _NOT_OPTIONS}
 
 
 def check_privileges(token: Token, vmid: int, names: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ from aiohttp import web
 from pvelocal.access import Token
 from pvelocal.api import ROUTES
 from pvelocal.errors import ApiError, Unauthorized
-from pvelocal.faults import Fault, read_fault
+from pvelocal.faults import Fault, StorageFault, read_fault
 from pvelocal.hypervisor import HypervisorError
 from pvelocal.node import Node
 from pvelocal.routing import Call, Listing, Route, Routes
@@ -116,6 +116,8 @@ class Server:
                 document = await request.json()
                 if "offline" in document:
                     faults.offline = bool(document["offline"])
+                elif "storage" in document:
+                    faults.befall_storage(str(document.pop("storage")), StorageFault(**document))
                 else:
                     faults.add(read_fault(document))
             except (ValueError, TypeError) as error:

@@ -8,20 +8,34 @@ import json
 import random
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_interface
 from pathlib import Path
 from typing import cast
 
 from pvelocal.files import read_json, write_atomically
 from pvelocal.firewall import Firewall
-from pvelocal.hypervisor import AgentUnavailable, Counters, GuestSpec, HypervisorError, PowerState
-from pvelocal.simulated_disks import remove_disk, virtual_size, write_disk
+from pvelocal.freezing import Agent, Thaws, frozen
+from pvelocal.hypervisor import (
+    AgentUnavailable,
+    Counters,
+    DiskSnapshot,
+    GuestSpec,
+    HypervisorError,
+    PowerState,
+    SnapshotRequest,
+)
+from pvelocal.simulated_agent import Inside, answer, balloon
+from pvelocal.simulated_disks import fill_disk, remove_disk, resize_disk, virtual_size, write_content, write_disk
 from pvelocal.simulated_screen import Screen, show
+from pvelocal.simulated_snapshots import Bitmaps
 
-_KERNEL = {"kernel-release": "6.1.0-56-amd64", "kernel-version": "#1 SMP PREEMPT_DYNAMIC Debian", "machine": "x86_64"}
 _POLL = 0.02
+_FREEZING: Mapping[str, Callable[[set[int], int], None]] = {
+    "guest-fsfreeze-freeze": set.add,
+    "guest-fsfreeze-thaw": set.discard,
+}
 
 
 @dataclass
@@ -61,17 +75,23 @@ class _Guest:
 @dataclass
 class SimulatedHypervisor:
     """A hypervisor that only remembers. `behaviour` holds for all guests, `special` for single ones by VMID;
-    `firewalls` has what acts on those that run."""
+    `firewalls` has what acts on those that run; `frozen` those whose file systems are held still."""
 
     run_dir: Path
     seed: int = 0
     behaviour: Behaviour = field(default_factory=Behaviour)
     special: dict[int, Behaviour] = field(default_factory=dict)
     firewalls: dict[int, Firewall | None] = field(default_factory=dict)
+    frozen: set[int] = field(default_factory=set, init=False)
     _guests: dict[int, _Guest] = field(default_factory=dict, init=False)
     _starts: int = field(default=0, init=False)
     _screens: dict[int, Screen] = field(default_factory=dict, init=False)
     _viewers: dict[int, set[asyncio.Task[None]]] = field(default_factory=dict, init=False)
+    _thaws: Thaws = field(default_factory=Thaws, init=False)
+    _bitmaps: Bitmaps = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._bitmaps = Bitmaps(self.run_dir)
 
     def of(self, vmid: int) -> Behaviour:
         """How one guest behaves."""
@@ -86,6 +106,7 @@ class SimulatedHypervisor:
 
     async def close(self, *, keep_guests: bool) -> None:
         """Let go of the guests, or end them."""
+        await self._thaws.close()
         if not keep_guests:
             for vmid in list(self._guests):
                 await self.stop(vmid)
@@ -100,7 +121,7 @@ class SimulatedHypervisor:
     async def resize_disk(self, vmid: int, slot: str, path: Path, size_bytes: int) -> None:
         """Grow a disk."""
         del vmid, slot
-        write_disk(path, size_bytes)
+        resize_disk(path, size_bytes)
 
     async def disk_size(self, path: Path) -> int:
         """Virtual size in bytes: of a disk of ours, of a qcow2 image, or of a raw file."""
@@ -109,6 +130,31 @@ class SimulatedHypervisor:
     async def delete_disk(self, path: Path) -> None:
         """Remove a disk."""
         remove_disk(path)
+
+    def write(self, path: Path, offset: int, data: bytes) -> None:
+        """What a guest that runs, or whoever made a disk, writes to it."""
+        write_content(path, offset, data)
+        self._bitmaps.note(path, offset, len(data))
+
+    @asynccontextmanager
+    async def snapshot(
+        self, request: SnapshotRequest, log: Callable[[str], None]
+    ) -> AsyncIterator[Sequence[DiskSnapshot]]:
+        """The disks as they are now."""
+        running = request.vmid in self._guests
+        async with AsyncExitStack() as disks:
+            if running and request.freeze:
+                async with frozen(self._agent_of(request.vmid), lambda: self._thaw(request.vmid), log):
+                    snapshots = disks.enter_context(self._bitmaps.snapshot(request, running=running))
+            else:
+                snapshots = disks.enter_context(self._bitmaps.snapshot(request, running=running))
+            yield snapshots
+
+    async def import_disk(self, path: Path, content: Path) -> None:
+        """A disk that holds what a raw file holds."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fill_disk(path, content)
+        content.unlink()
 
     async def start(self, spec: GuestSpec) -> None:
         """Start a guest that is stopped."""
@@ -142,6 +188,8 @@ class SimulatedHypervisor:
         for viewer in self._viewers.pop(vmid, ()):
             viewer.cancel()
         self.firewalls.pop(vmid, None)
+        self.frozen.discard(vmid)
+        self._bitmaps.forget(vmid)
         if self._guests.pop(vmid, None) is not None:
             self._file(vmid).unlink(missing_ok=True)
 
@@ -233,7 +281,7 @@ class SimulatedHypervisor:
             disk_write=int(rates[3] * worked),
             uptime_seconds=int(seconds),
             pid=guest.pid,
-            extra=_balloon(guest, memory) if self._booted(guest) else {},
+            extra=balloon(guest.memory_mb << 20, memory) if self._booted(guest) else {},
         )
 
     async def agent(self, vmid: int, command: str) -> object:
@@ -242,23 +290,9 @@ class SimulatedHypervisor:
         alive = guest is not None and guest.state == "running" and guest.agent and self.of(vmid).agent_answers
         if guest is None or not alive or not self._booted(guest):
             raise AgentUnavailable("QEMU guest agent is not running")
-        if command == "guest-network-get-interfaces":
-            return [_interface("lo", "00:00:00:00:00:00", ["127.0.0.1/8", "::1/128"]), *_interfaces(guest)]
-        answers: dict[str, object] = {
-            "guest-get-host-name": {"host-name": guest.name},
-            "guest-get-osinfo": _KERNEL,
-            "guest-get-time": time.time_ns(),
-            "guest-get-timezone": {"zone": "UTC", "offset": 0},
-            "guest-get-users": [],
-            "guest-get-fsinfo": [],
-            "guest-get-vcpus": [{"logical-id": index, "online": True} for index in range(guest.cores)],
-            "guest-info": {"version": "9.2.0", "supported_commands": []},
-            "guest-fsfreeze-status": "thawed",
-            "guest-fsfreeze-freeze": 1,
-            "guest-fsfreeze-thaw": 1,
-            "guest-fstrim": {"paths": []},
-        }
-        return answers.get(command, {})
+        if command in _FREEZING:
+            _FREEZING[command](self.frozen, vmid)
+        return answer(command, Inside(guest.name, guest.cores, guest.macs, guest.addresses, vmid in self.frozen))
 
     async def open_display(self, vmid: int, password: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to the guest's screen."""
@@ -280,6 +314,18 @@ class SimulatedHypervisor:
         await self.stop(vmid)
         self.special.pop(vmid, None)
 
+    def _agent_of(self, vmid: int) -> Agent:
+        async def ask(command: str) -> object:
+            return await self.agent(vmid, command)
+
+        return ask
+
+    def _thaw(self, vmid: int) -> asyncio.Task[None]:
+        async def alive() -> bool:
+            return vmid in self._guests
+
+        return self._thaws.begin(self._agent_of(vmid), alive, lambda: None)
+
     def _booted(self, guest: _Guest) -> bool:
         return guest.now() - guest.booted_from >= self.of(guest.vmid).boot_seconds
 
@@ -295,38 +341,3 @@ class SimulatedHypervisor:
     def _keep(self, guest: _Guest) -> None:
         self._guests[guest.vmid] = guest
         write_atomically(self._file(guest.vmid), json.dumps(guest.__dict__))
-
-
-def _balloon(guest: _Guest, used: int) -> dict[str, object]:
-    memory = guest.memory_mb << 20
-    free = memory - used
-    return {
-        "freemem": free,
-        "ballooninfo": {
-            "actual": memory, "max_mem": memory, "total_mem": memory, "free_mem": free, "last_update": int(time.time()),
-            "major_page_faults": 0, "minor_page_faults": 1742, "mem_swapped_in": 0, "mem_swapped_out": 0,
-        },
-    }  # fmt: skip
-
-
-def _interfaces(guest: _Guest) -> list[dict[str, object]]:
-    cards = enumerate(zip(guest.macs, guest.addresses, strict=True))
-    return [
-        _interface(f"eth{index}", mac.lower(), [*([address] if address and "/" in address else []), _link_local(mac)])
-        for index, (mac, address) in cards
-    ]
-
-
-def _link_local(mac: str) -> str:
-    first, *middle, fourth, fifth, sixth = (int(byte, 16) for byte in mac.split(":"))
-    parts = bytes([first ^ 2, *middle, 0xFF, 0xFE, fourth, fifth, sixth])
-    return f"{IPv6Address(bytes([0xFE, 0x80]) + bytes(6) + parts)}/64"
-
-
-def _interface(name: str, mac: str, networks: list[str]) -> dict[str, object]:
-    addresses = [
-        {"ip-address": str(found.ip), "ip-address-type": f"ipv{found.version}", "prefix": found.network.prefixlen}
-        for found in map(ip_interface, networks)
-    ]
-    statistics = {f"{way}-{what}": 0 for way in ("rx", "tx") for what in ("bytes", "dropped", "errs", "packets")}
-    return {"name": name, "hardware-address": mac, "ip-addresses": addresses, "statistics": statistics}

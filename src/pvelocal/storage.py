@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from pvelocal.errors import ApiError, bad_parameters, failed
 
@@ -49,15 +50,18 @@ class Volume:
 class Storage:
     """A storage of type `dir`."""
 
+    type: ClassVar[str] = "dir"
     name: str
     path: Path
-    content: tuple[str, ...] = ("images", "import", "iso", "backup")
+    content: tuple[str, ...] = ("images", "import", "iso")
     prune_backups: str | None = None
 
     def prepare(self) -> None:
-        """Make its directories."""
+        """Make its directories, and remove disks that a node that died left half-made."""
         for directory in ("images", *CONTENT_DIRECTORIES.values()):
             (self.path / directory).mkdir(parents=True, exist_ok=True)
+        for partial in self.path.glob("images/*/.*.partial"):
+            partial.unlink()
 
     def volume(self, name: str) -> Volume:
         """The volume called `name` (`101/vm-101-disk-0.qcow2`, `iso/boot.iso`); ApiError when that is no name."""

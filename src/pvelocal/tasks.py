@@ -26,7 +26,8 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class Task:
-    """One task. `exit_status` is None while it runs; `OK` means success, anything else is the error."""
+    """One task. `exit_status` is None while it runs; `OK` means success, as does `WARNINGS: n`; anything else is the
+    error."""
 
     upid: str
     node: str
@@ -39,6 +40,12 @@ class Task:
     lines: list[str] = field(default_factory=list)
     exit_status: str | None = None
     ended: int = 0
+    warnings: int = 0
+
+    def warn(self, line: str) -> None:
+        """Add a warning to its log, which its exit status counts."""
+        self.warnings += 1
+        self.log(f"WARN: {line}")
 
     def log(self, line: str) -> None:
         """Add a line to the task's log."""
@@ -130,7 +137,7 @@ class Tasks:
     async def _run(self, task: Task, work: Work) -> None:
         try:
             await work(task)
-            status = "OK"
+            status = f"WARNINGS: {task.warnings}" if task.warnings else "OK"
         except (ApiError, HypervisorError) as error:
             status = str(error).split("\n", 1)[0]
         except asyncio.CancelledError:
@@ -138,7 +145,8 @@ class Tasks:
         except Exception as error:
             _logger.exception("task %s", task.upid)
             status = f"{type(error).__name__}: {error}".split("\n", 1)[0]
-        task.log("TASK OK" if status == "OK" else f"TASK ERROR: {status}")
+        done = status.startswith(("OK", "WARNINGS: "))
+        task.log(f"TASK {status}" if done else f"TASK ERROR: {status}")
         task.exit_status, task.ended = status, int(time.time())
         self._running.pop(task.upid, None)
         if not self._journal.closed:

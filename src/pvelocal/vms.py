@@ -131,9 +131,11 @@ class Vms:
             raise missing_file(self._node, vmid)
         return vm
 
-    def add(self, vm: Vm) -> None:
-        """Take a new VM in; its id must be free."""
-        if vm.vmid in self._vms:
+    def add(self, vm: Vm, *, replace: bool = False) -> None:
+        """Take a new VM in; its id must be free, unless it may replace another that is not locked."""
+        if vm.vmid in self._vms and replace:
+            self._vms[vm.vmid].refuse_lock()
+        elif vm.vmid in self._vms:
             raise failed(f"unable to create VM {vm.vmid} - VM {vm.vmid} already exists on node '{self._node}'")
         self._vms[vm.vmid] = vm
         self.save(vm)
@@ -143,6 +145,11 @@ class Vms:
         text = vm.document()
         vm.digest = _digest(text)
         write_atomically(self._directory / f"{vm.vmid}.json", text, durable=self._durable)
+
+    def unlock(self, vm: Vm) -> None:
+        """Let go of a configuration that is locked; one of a VM that is gone stays gone."""
+        if vm.config.pop("lock", None) is not None and vm.vmid in self._vms:
+            self.save(vm)
 
     def remove(self, vm: Vm) -> None:
         """Forget a VM."""

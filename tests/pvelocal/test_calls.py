@@ -82,7 +82,7 @@ async def test_resources_by_kind(client: Any) -> None:
     assert {kind: [entry["id"] for entry in entries] for kind, entries in kinds.items()} == {
         "vm": ["qemu/101"],
         "node": ["node/px1"],
-        "storage": ["storage/px1/local"],
+        "storage": ["storage/px1/local", "storage/px1/backup"],
         "sdn": ["network/px1/zone/localnetwork"],
     }
 

@@ -121,10 +121,7 @@ async def test_create_with_start(client: Any) -> None:
     ("options", "reason"),
     [
         ({"scsi0": "nosuch:1"}, "storage 'nosuch' does not exist"),
-        (
-            {"archive": "local:backup/x.vma", "scsi0": "local:1"},
-            "restoring from an archive is not supported by this node",
-        ),
+        ({"archive": "local:backup/x.vma"}, "volume 'local:backup/x.vma' does not exist"),
         ({"ide2": "cdrom"}, "only root can set 'ide2' config"),
         ({"scsi0": "local:../../../etc/passwd"}, "unable to parse directory volume name '../../../etc/passwd'"),
     ],

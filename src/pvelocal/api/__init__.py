@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pvelocal.api import (
     access,
     agent,
+    backups,
     cloudinit,
     cluster,
     config,
@@ -16,12 +17,14 @@ from pvelocal.api import (
     resize,
     tasks,
     volumes,
+    vzdump,
 )
 from pvelocal.routing import Route
 
 ROUTES: Sequence[Route] = (
     *access.ROUTES,
     *agent.ROUTES,
+    *backups.ROUTES,
     *cloudinit.ROUTES,
     *cluster.ROUTES,
     *config.ROUTES,
@@ -33,5 +36,6 @@ ROUTES: Sequence[Route] = (
     *resize.ROUTES,
     *tasks.ROUTES,
     *volumes.ROUTES,
+    *vzdump.ROUTES,
 )
 """All of them."""

@@ -3,9 +3,11 @@
 from typing import Any
 
 from pvelocal import views
+from pvelocal.backups.storage import BackupStorage
 from pvelocal.errors import bad_parameters, failed
 from pvelocal.node import BRIDGE_ZONE, Node
 from pvelocal.routing import Call, Route
+from pvelocal.storage import Storage
 
 _MAPPING = ("Mapping.Use", "Mapping.Modify", "Mapping.Audit")
 
@@ -34,24 +36,20 @@ async def list_nodes(call: Call) -> object:
     return [{**_node_entry(call), "ssl_fingerprint": call.node.fingerprint}]
 
 
-def _storage_entries(call: Call) -> list[dict[str, Any]]:
-    disk = call.node.machine.disk()
-    return [
-        {
-            "id": f"storage/{call.node.name}/{storage.name}",
-            "type": "storage",
-            "storage": storage.name,
-            "node": call.node.name,
-            "status": "available",
-            "plugintype": "dir",
-            "shared": 0,
-            "content": ",".join(storage.content),
-            "maxdisk": disk.total,
-            "disk": disk.used,
-        }
-        for storage in call.node.storages
-        if call.token.may(f"/storage/{storage.name}", "Datastore.Audit")
-    ]
+async def _storage_entry(node: Node, storage: Storage | BackupStorage) -> dict[str, Any]:
+    space = await node.space(storage)
+    return {
+        "id": f"storage/{node.name}/{storage.name}",
+        "type": "storage",
+        "storage": storage.name,
+        "node": node.name,
+        "status": "available",
+        "plugintype": storage.type,
+        "shared": int(storage.type == "pbs"),
+        "content": ",".join(storage.content),
+        "maxdisk": space.total,
+        "disk": space.used,
+    }
 
 
 def _zone_entries(call: Call) -> list[dict[str, Any]]:
@@ -76,7 +74,12 @@ async def list_resources(call: Call) -> object:
     if kind in ("", "node"):
         entries.append({**_node_entry(call), "cgroup-mode": 1})
     if kind in ("", "storage"):
-        entries += _storage_entries(call)
+        seen_storages = [
+            storage
+            for storage in call.node.all_storages
+            if call.token.may(f"/storage/{storage.name}", "Datastore.Audit")
+        ]
+        entries += [await _storage_entry(call.node, storage) for storage in seen_storages]
     if kind in ("", "sdn"):
         entries += _zone_entries(call)
     return entries

@@ -7,17 +7,16 @@ from collections.abc import Mapping
 from pvelocal import guest_spec
 from pvelocal.access import Token
 from pvelocal.api.power import boot
+from pvelocal.api.restore import restore_vm
 from pvelocal.drive_options import STATE_SIZES, place_drive
 from pvelocal.errors import ApiError, failed, forbidden
 from pvelocal.hypervisor import HypervisorError
 from pvelocal.node import QEMU_VERSION, Node
-from pvelocal.options import check_rights, fill_in_mac, is_card
+from pvelocal.options import asked_options, check_rights, fill_in_mac, is_card
 from pvelocal.routing import Call, Route
 from pvelocal.tasks import Task
-from pvelocal.verification import OPTIONS, Value
+from pvelocal.verification import Value
 from pvelocal.vms import Vm
-
-_NOT_OPTIONS = frozenset({"node", "vmid", "digest", "delete", "revert", "force", "skiplock"})
 
 
 def _allow(token: Token, parameters: Mapping[str, str]) -> None:
@@ -26,14 +25,17 @@ def _allow(token: Token, parameters: Mapping[str, str]) -> None:
 
 
 async def create(call: Call) -> object:
-    """Make a VM: its configuration at once, locked, and its disks in a task."""
+    """Make a VM: its configuration at once, locked, and its disks in a task. With an archive it is restored.
+
+    As with the real node, an archive without a name and `force` mean a new VM in place of one that is there.
+    """
+    if call.text("archive"):
+        return await restore_vm(call)
     node, vmid = call.node, call.vmid
-    if "archive" in call.parameters:
-        raise ApiError("restoring from an archive is not supported by this node\n", status=501)
-    options = {name: value for name, value in call.parameters.items() if name in OPTIONS and name not in _NOT_OPTIONS}
+    options = asked_options(call.parameters)
     check_rights(node, call.token, vmid, options)
     vm = Vm(vmid, config={"lock": "create"})
-    node.vms.add(vm)
+    node.vms.add(vm, replace=call.flag("force"))
 
     async def work(task: Task) -> None:
         async with vm.locked():

@@ -61,6 +61,12 @@ def disk_node(slot: str) -> str:
     return f"drive-{slot}"
 
 
+def firmware_variables(spec: GuestSpec, files: GuestFiles) -> Path:
+    """Where UEFI keeps its variables: on the guest's disk for them, where that is a raw one."""
+    state = spec.firmware_state
+    return state if state is not None and state.suffix == ".raw" else files.firmware_variables
+
+
 def disk_format(path: Path) -> str:
     """Format of a disk by its file's extension; HypervisorError for one that guests cannot run on."""
     try:
@@ -109,7 +115,8 @@ def _firmware(spec: GuestSpec, files: GuestFiles, machine: Machine) -> list[str]
     if spec.bios == "seabios":
         return []
     code = f"if=pflash,unit=0,format=raw,readonly=on,file={_escaped(str(machine.firmware))}"
-    variables = f"if=pflash,unit=1,format=raw,file={_escaped(str(files.firmware_variables))}"
+    state = _escaped(str(firmware_variables(spec, files)))
+    variables = f"if=pflash,unit=1,format=raw,node-name={disk_node('efidisk0')},file={state}"
     return ["-drive", code, "-drive", variables]
 
 

@@ -46,6 +46,28 @@ async def create(path: Path, size_bytes: int, image: Path | None) -> None:
         partial.unlink(missing_ok=True)
 
 
+async def create_scratch(path: Path, size_bytes: int) -> None:
+    """Make a blank qcow2 file, in place of one that is there."""
+    (qemu_img,) = require("qemu-img")
+    path.unlink(missing_ok=True)
+    await run(qemu_img, "create", "-q", "-f", "qcow2", path, str(size_bytes))
+
+
+async def import_raw(path: Path, content: Path) -> None:
+    """Make a disk that stands on nothing else from a raw file, which is used up; complete or not at all."""
+    (qemu_img,) = require("qemu-img")
+    kind = disk_format(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        command = (qemu_img, "convert", "-t", "writeback", "-f", "raw", "-O", kind, content, partial)
+        await run(*command, timeout_seconds=_COPY_SECONDS)
+        partial.replace(path)
+        content.unlink()
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 async def grow(path: Path, size_bytes: int) -> None:
     """Grow the disk of a stopped guest; nothing happens when it has the size already."""
     (qemu_img,) = require("qemu-img")

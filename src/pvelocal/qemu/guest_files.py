@@ -51,6 +51,19 @@ class GuestFiles:
         return self.directory / "guest.json"
 
     @property
+    def frozen(self) -> Path:
+        """Is there while the guest's file systems may be frozen."""
+        return self.directory / "frozen"
+
+    def snapshot(self, slot: str) -> Path:
+        """What a disk held at one moment, while it is being backed up."""
+        return self.directory / f"snapshot-{slot}"
+
+    def snapshots(self) -> Iterator[Path]:
+        """All that are there."""
+        return self.directory.glob("snapshot-*")
+
+    @property
     def monitor(self) -> Path:
         """QMP, for the hypervisor itself."""
         return self._socket("qmp")

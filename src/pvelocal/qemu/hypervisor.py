@@ -1,37 +1,46 @@
 """Guests in QEMU, one process each. The node is not their parent: it may end and find them again."""
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import cast
 
-from pvelocal.cloudinit import render_network
 from pvelocal.firewall import Firewall
-from pvelocal.hypervisor import AgentUnavailable, CloudInit, Counters, GuestSpec, HypervisorError, Nic, PowerState
+from pvelocal.hypervisor import (
+    AgentUnavailable,
+    Counters,
+    DiskSnapshot,
+    GuestSpec,
+    HypervisorError,
+    Nic,
+    PowerState,
+    SnapshotRequest,
+)
 from pvelocal.qemu import accelerator, disks, guest_agent
 from pvelocal.qemu.cards import plug_card, unplug_card
 from pvelocal.qemu.command import AGENT_DEVICE, SERIAL_DEVICE, Accelerator, Machine, command_line, disk_node
+from pvelocal.qemu.freezes import Freezes
 from pvelocal.qemu.guest_files import GuestDirectory, GuestFiles, GuestRecord
 from pvelocal.qemu.lan import Lans
 from pvelocal.qemu.meter import BALLOON_PATH, Meter
 from pvelocal.qemu.monitor import Monitor
-from pvelocal.qemu.network import taken_addresses
+from pvelocal.qemu.preparation import FIRMWARE, check, prepare, renew_seed
 from pvelocal.qemu.process import Process, find_process
-from pvelocal.qemu.programs import ProgramMissing, apt_command, require
-from pvelocal.qemu.seed import rewrite_seed, write_seed
+from pvelocal.qemu.programs import ProgramMissing, require
+from pvelocal.qemu.snapshots import clear_leftovers, live_snapshot, stopped_snapshot
 from pvelocal.qemu.subprocesses import run
 from pvelocal.qemu.wirings import Wish, open_wiring
 
 PROGRAMS = ("qemu-system-x86_64", "qemu-img")
 """What must be installed."""
 
-_OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
-_OVMF_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 _START_SECONDS = 60.0
 _QUIT_SECONDS = 10.0
 _KILL_SECONDS = 10.0
 _AGENT_SECONDS = 3.0
+# Freezing waits for what the guest has still to write.
+_FREEZE_SECONDS = 60.0
 # A guest that is still booting may miss the power button.
 _POWER_BUTTON_EVERY_SECONDS = 10.0
 _GOODBYE_SECONDS = 10.0
@@ -58,6 +67,7 @@ class QemuHypervisor:
         self._has_lans = False
         self._power_locks: dict[int, asyncio.Lock] = {}
         self._agent_locks: dict[int, asyncio.Lock] = {}
+        self._freezes = Freezes(self.agent, lambda vmid: self._process(vmid) is not None)
 
     @property
     def ssh_port(self) -> int:
@@ -84,7 +94,7 @@ class QemuHypervisor:
         except ProgramMissing as error:
             raise HypervisorError(str(error)) from error
         self._guests.open()
-        firmware = _OVMF_CODE if _OVMF_CODE.exists() else None
+        firmware = FIRMWARE if FIRMWARE.exists() else None
         running = [files for files in self._guests.guests() if find_process(files.pid_file)]
         records = {files.vmid: record for files in running if (record := GuestRecord.read(files))}
         wiring = await open_wiring(
@@ -92,13 +102,18 @@ class QemuHypervisor:
         )
         self._machine = Machine(qemu, await accelerator.detect(qemu), wiring, firmware)
         self._has_lans = "dgram" in (await run(qemu, "-netdev", "help")).split()
+        for files in self._guests.guests():
+            await clear_leftovers(self._monitor(files.vmid) if files in running else None, files)
         for files in running:
+            if files.frozen.exists():
+                self._freezes.thaw(files)
             await self._watch_memory(files.vmid)
             if record := records.get(files.vmid):
                 self._join_lans(files, record.nics)
 
     async def close(self, *, keep_guests: bool) -> None:
         """Let go of the guests, or end them: by their power button, then by force."""
+        await self._freezes.close()
         if not keep_guests:
             await asyncio.gather(*(self._end(files.vmid) for files in self._guests.guests()))
         for monitor in self._monitors.values():
@@ -129,15 +144,29 @@ class QemuHypervisor:
         """Remove a disk; nothing happens when it is gone already."""
         disks.delete(path)
 
+    def snapshot(
+        self, request: SnapshotRequest, log: Callable[[str], None]
+    ) -> AbstractAsyncContextManager[Sequence[DiskSnapshot]]:
+        """The disks of a guest as they all are at one moment; see `pvelocal.qemu.snapshots`."""
+        files = self._guests.guest(request.vmid)
+        if self._process(request.vmid) is None:
+            return stopped_snapshot(request.disks, files)
+        frozen = self._freezes.frozen(files, log) if request.freeze else nullcontext()
+        return live_snapshot(self._monitor(request.vmid), files, request, frozen)
+
+    async def import_disk(self, path: Path, content: Path) -> None:
+        """Make a disk with the content of a raw file, which is used up."""
+        await disks.import_raw(path, content)
+
     async def start(self, spec: GuestSpec) -> None:
         """Start a guest that is stopped. Its cloud-init drive is made anew."""
         async with self._power_locks.setdefault(spec.vmid, asyncio.Lock()):
             if self._process(spec.vmid) is not None:
                 raise HypervisorError(f"VM {spec.vmid} already running")
             files = self._guests.guest(spec.vmid)
-            self._check(spec)
-            await self._prepare(spec, files)
             wiring = self._opened.wiring
+            check(spec, self._opened)
+            await prepare(spec, files, wiring)
             await wiring.connect(spec.vmid, spec.nics, spec.firewall)
             try:
                 command = command_line(spec, files, self._opened)
@@ -212,10 +241,7 @@ class QemuHypervisor:
 
     async def write_cloud_init(self, spec: GuestSpec) -> None:
         """Make the cloud-init drive of a running guest anew, in its place."""
-        if spec.cloud_init is not None:
-            await asyncio.to_thread(
-                rewrite_seed, self._guests.guest(spec.vmid).seed, self._seed_documents(spec, spec.cloud_init)
-            )
+        await renew_seed(spec, self._guests.guest(spec.vmid), self._opened.wiring)
 
     async def pause(self, vmid: int) -> None:
         """Stop the guest's processors; HypervisorError for a stopped guest."""
@@ -270,7 +296,8 @@ class QemuHypervisor:
         if not await self._agent_listens(vmid):
             raise AgentUnavailable("QEMU guest agent is not running")
         async with self._agent_locks.setdefault(vmid, asyncio.Lock()):
-            return await guest_agent.ask(self._guests.guest(vmid).agent, command, _AGENT_SECONDS)
+            seconds = _FREEZE_SECONDS if command == "guest-fsfreeze-freeze" else _AGENT_SECONDS
+            return await guest_agent.ask(self._guests.guest(vmid).agent, command, seconds)
 
     async def open_display(self, vmid: int, password: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to the guest's screen, with a password of its own; HypervisorError for a stopped guest."""
@@ -318,27 +345,6 @@ class QemuHypervisor:
         if self._process(vmid) is None:
             raise HypervisorError(f"VM {vmid} not running")
         return self._monitor(vmid)
-
-    def _check(self, spec: GuestSpec) -> None:
-        if spec.bios == "ovmf" and self._opened.firmware is None:
-            raise HypervisorError(f"UEFI firmware is not installed; install with: {apt_command(['ovmf'])}")
-        if spec.tpm:
-            raise HypervisorError("this node has no TPM to give: its guests run without swtpm")
-        for disk in spec.disks:
-            if not disk.path.exists():
-                raise HypervisorError(f"volume '{disk.path.name}' does not exist")
-        port = self._opened.ssh_port
-        taken = taken_addresses(spec.nics, port)
-        if taken:
-            raise HypervisorError(f"port {port} of address {taken[0]} cannot be had: in use, or not of this machine")
-
-    async def _prepare(self, spec: GuestSpec, files: GuestFiles) -> None:
-        files.make()
-        if spec.bios == "ovmf" and not files.firmware_variables.exists():
-            shutil.copyfile(_OVMF_VARIABLES, files.firmware_variables)
-        if spec.cloud_init is not None:
-            await asyncio.to_thread(write_seed, files.seed, self._seed_documents(spec, spec.cloud_init))
-        GuestRecord.of(spec).write(files)
 
     def _cards_changed(self, spec: GuestSpec, files: GuestFiles) -> None:
         GuestRecord.of(spec).write(files)
@@ -389,14 +395,3 @@ class QemuHypervisor:
         monitor = self._monitors.pop(vmid, None)
         if monitor is not None:
             await monitor.close()
-
-    def _seed_documents(self, spec: GuestSpec, cloud_init: CloudInit) -> dict[str, str]:
-        """What the cloud-init drive holds: the addresses are those that the guest sees itself with."""
-        wiring = self._opened.wiring
-        nics, nameservers = wiring.guest_nics(spec.nics), wiring.guest_nameservers(spec.nics)
-        return {
-            **cloud_init.further,
-            "meta-data": cloud_init.meta_data,
-            "network-config": render_network(nics, nameservers, cloud_init.search_domain),
-            "user-data": cloud_init.user_data,
-        }

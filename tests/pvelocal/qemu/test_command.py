@@ -155,6 +155,12 @@ def test_uefi_keeps_its_variables() -> None:
     assert "readonly=on" in code
     assert "/firmware/code.fd" in code
     assert variables.endswith("file=/data/101/ovmf-vars.fd")
+    disk = Path("/images/vm-101-disk-1.raw")
+    assert values(guest(bios="ovmf", firmware_state=disk), "-drive")[1].endswith(
+        f"node-name=drive-efidisk0,file={disk}"
+    )
+    other = guest(bios="ovmf", firmware_state=disk.with_suffix(".qcow2"))
+    assert values(other, "-drive")[1].endswith("file=/data/101/ovmf-vars.fd")
 
 
 def test_windows_keeps_local_time_and_gets_a_pointer() -> None:

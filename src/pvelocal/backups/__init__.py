@@ -1,0 +1,1 @@
+"""Backups of guests' disks: chunks by their digest, and an index a backup that names them."""
