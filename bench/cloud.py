@@ -25,8 +25,12 @@ from bluelobster.db.migrate import migrate
 from bluelobster.db.pool import Pool, connect, transaction
 from bluelobster.demonstration import seed
 from bluelobster.pve import Endpoint
+from bluelobster.quotas.limit import set_limit
+from bluelobster.quotas.quota import ITEMS
 
 PATIENCE_SECONDS = 60.0
+# Less than the API keeps a connection: none is used in the moment that it is closed.
+KEPT_SECONDS = 3.0
 LAUNCH = {
     "region": "us-east-1",
     "instance_type": "v1_cpu_small",
@@ -100,12 +104,13 @@ async def running() -> AsyncIterator[Cloud]:
             "BLUELOBSTER_DATABASE_URL": postgres.dsn,
             "BLUELOBSTER_SECRET_KEY": secret,
             "BLUELOBSTER_API_PORT": str(port),
+            "BLUELOBSTER_CONSOLE_PORT": "0",
             "BLUELOBSTER_LOG_LEVEL": "WARNING",
             **UNLIMITED,
         }
         api = await stack.enter_async_context(started("bluelobster", "api", environment=environment))
         worker = await stack.enter_async_context(started("bluelobster", "worker", environment=environment))
-        connector = aiohttp.TCPConnector(limit=0)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         cloud = Cloud(f"http://127.0.0.1:{port}/api/v1", key, account_id, pool, api, worker, session, folder)
         await ready(cloud)
@@ -139,6 +144,8 @@ async def stock(pool: Pool, seal: Seal, endpoint: Endpoint, node: Path) -> None:
     capacity = Capacity(vcpus=1_000_000, memory_gb=10_000_000, disk_gb=1_000_000_000)
     async with transaction(pool) as tx:
         await seed(tx, IPv4Network("127.64.0.0/18"))
+        for item in ITEMS:
+            await set_limit(tx, None, item, None, None)
         host = NewHost("px1", "us-east-1", endpoint, "px1", "local", "vmbr0", capacity)
         await save_host(tx, host, seal, datetime.now(UTC))
         away = NewHost("archive", "us-east-1", endpoint, "archive", "local", "vmbr0", capacity)

@@ -142,6 +142,7 @@ class TestCloud:
             "gpus": await self.one("select count(*) from gpus where instance_id is not null"),
             "host": await self.one("select sum(vcpus_used + memory_gb_used + disk_gb_used)::int from hosts"),
             "samples": await self.one("select count(*) from instance_samples"),
+            "schedules": await self.one("select count(*) from backup_schedules"),
             "live tasks": await self.one("select count(*) from tasks where ended_at is null"),
             "secrets": await self.one(
                 """select count(*) from instances where password_hash is not null or password_sealed is not null
@@ -161,6 +162,7 @@ CLEAN = {
     "gpus": 0,
     "host": 0,
     "samples": 0,
+    "schedules": 0,
     "live tasks": 0,
     "secrets": 0,
     "machines": 0,
@@ -236,7 +238,17 @@ async def stock(parts: Parts, node: RunningNode, data: Path) -> None:
     async with transaction(parts.pool) as tx:
         await seed(tx, NETWORK)
         capacity = Capacity(vcpus=256, memory_gb=1024, disk_gb=20_000)
-        host = NewHost("px1", "us-east-1", endpoint, "px1", "local", "vmbr0", capacity, iso_storage="local")
+        host = NewHost(
+            "px1",
+            "us-east-1",
+            endpoint,
+            "px1",
+            "local",
+            "vmbr0",
+            capacity,
+            iso_storage="local",
+            backup_storage="backup",
+        )
         await save_host(tx, host, parts.seal, now)
         for mapping in ("a4000-0", "a4000-1"):
             await save_gpu(tx, "px1", "A4000", mapping)

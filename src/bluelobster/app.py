@@ -9,8 +9,14 @@ from fastapi import FastAPI
 from bluelobster import health
 from bluelobster.access import audit_routes as audit
 from bluelobster.access.admission import Admission
+from bluelobster.access.last_use import last_uses
 from bluelobster.access.permissions import may_be_forbidden
 from bluelobster.access.sealing import Seal
+from bluelobster.accounts import routes as accounts
+from bluelobster.backups import restore_routes as restores
+from bluelobster.backups import routes as backups
+from bluelobster.backups import schedule_routes as backup_schedules
+from bluelobster.billing import routes as billing
 from bluelobster.catalog import routes as catalog
 from bluelobster.catalog.connections import Connections
 from bluelobster.clock import Clock, SystemClock
@@ -31,8 +37,13 @@ from bluelobster.http.requests import RequestIds
 from bluelobster.http.shared_rates import shared_rates
 from bluelobster.instances import routes as instances
 from bluelobster.ips import routes as ips
+from bluelobster.keys import routes as keys
+from bluelobster.quotas import routes as quotas
 from bluelobster.settings import Defaults, Settings
 from bluelobster.ssh_keys import routes as ssh_keys
+from bluelobster.staff import accounts as staff_accounts
+from bluelobster.staff import catalog as staff_catalog
+from bluelobster.staff import quotas as staff_quotas
 from bluelobster.tasks import routes as tasks
 from bluelobster.teams import routes as teams
 
@@ -76,7 +87,8 @@ async def assembled(settings: Settings, clock: Clock | None = None) -> AsyncIter
         connections = await stack.enter_async_context(Connections(pool, seal))
         url = settings.redis_url
         rates = await stack.enter_async_context(shared_rates(url.get_secret_value())) if url else MemoryRates()
-        admission = Admission(rates, settings.caller_rate, settings.stranger_rate)
+        uses = await stack.enter_async_context(last_uses(pool))
+        admission = Admission(rates, settings.caller_rate, settings.stranger_rate, uses)
         yield Parts(pool, clock or SystemClock(), seal, connections, Defaults(), settings, admission)
 
 
@@ -106,14 +118,24 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(instances.router)
     app.include_router(firewall.router)
     app.include_router(ips.router)
+    app.include_router(backups.router)
+    app.include_router(restores.router)
+    app.include_router(backup_schedules.router)
     app.include_router(console.router)
     app.include_router(console_page.router)
     app.include_router(ssh_keys.router)
+    app.include_router(keys.router)
+    app.include_router(quotas.router)
+    app.include_router(accounts.router)
+    app.include_router(staff_accounts.router)
+    app.include_router(staff_quotas.router)
+    app.include_router(staff_catalog.router)
     app.include_router(teams.router)
     app.include_router(teams.listing)
     app.include_router(teams.instances)
     app.include_router(events.router)
     app.include_router(audit.router)
+    app.include_router(billing.router)
     answer_errors(app)
     complete_openapi(app, may_be_forbidden)
     app.add_middleware(HeadLikeGet)

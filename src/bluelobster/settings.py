@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(default=10, ge=2, description="After which a silent worker's operations pass on")
     poll_seconds: float = Field(default=1.0, gt=0, description="How often a worker looks for work unasked")
     reconcile_seconds: float = Field(default=5.0, gt=0, description="How often hosts are asked what they run")
+    backup_reconcile_seconds: float = Field(
+        default=300.0, gt=0, description="How often backup storages are asked what they have"
+    )
+    charge_seconds: float = Field(default=1800.0, gt=0, le=3600, description="How often use is charged")
     idempotency_hours: float = Field(
         default=24.0, gt=0, description="How long the answer to a request with an Idempotency-Key is kept"
     )

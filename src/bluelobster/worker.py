@@ -7,13 +7,20 @@ from typing import Any
 from bluelobster.access.audit_log import forget_old_entries
 from bluelobster.access.once import forget_old_answers
 from bluelobster.app import Parts
+from bluelobster.backups.create import BACKUP
+from bluelobster.backups.delete import DELETE_BACKUP
+from bluelobster.backups.restore import RESTORE
+from bluelobster.backups.run_schedules import forget_old_slots, run_schedules
+from bluelobster.billing.bill import bill
 from bluelobster.events.housekeeping import forget_old_events, put_events_in_order
 from bluelobster.instances.delete import DELETE
 from bluelobster.instances.launch import CREATE, CREATE_FROM_ISO
 from bluelobster.instances.power import FORCE_SHUTDOWN, POWER_CYCLE, POWER_ON, REBOOT, SHUTDOWN
+from bluelobster.instances.replaced import remove_replaced_machines
 from bluelobster.ips.assign import ASSIGN_IP
 from bluelobster.ips.release import RELEASE_IP
 from bluelobster.isos.fetch import Fetcher
+from bluelobster.reconcile.backups import reconcile_backups
 from bluelobster.reconcile.hosts import reconcile_hosts
 from bluelobster.settings import Settings
 from bluelobster.stopping import stop
@@ -26,7 +33,8 @@ from bluelobster.tasks.worker import Worker
 LIFE = (CREATE, CREATE_FROM_ISO, DELETE)
 POWER = (REBOOT, SHUTDOWN, FORCE_SHUTDOWN, POWER_ON, POWER_CYCLE)
 ADDRESSES = (ASSIGN_IP, RELEASE_IP)
-OPERATIONS: dict[str, Operation[Any]] = {each.name: each for each in (*LIFE, *POWER, *ADDRESSES)}
+BACKUPS = (BACKUP, RESTORE, DELETE_BACKUP)
+OPERATIONS: dict[str, Operation[Any]] = {each.name: each for each in (*LIFE, *POWER, *ADDRESSES, *BACKUPS)}
 
 
 def engine_of(parts: Parts) -> Engine:
@@ -48,6 +56,18 @@ async def work(parts: Parts, settings: Settings) -> None:
             settings.reconcile_seconds,
             lambda: reconcile_hosts(parts.pool, parts.connections, parts.clock),
         ),
+        Job(
+            "remove replaced machines",
+            settings.reconcile_seconds,
+            lambda: remove_replaced_machines(parts.pool, parts.connections),
+        ),
+        Job("run backup schedules", 60, lambda: run_schedules(parts.pool, parts.clock)),
+        Job("forget old backup slots", 3600, lambda: forget_old_slots(parts.pool, parts.clock)),
+        Job(
+            "reconcile backups",
+            settings.backup_reconcile_seconds,
+            lambda: reconcile_backups(parts.pool, parts.connections, parts.clock),
+        ),
         Job("forget old tasks", 3600, lambda: forget_old_tasks(parts.pool, parts.clock)),
         Job(
             "forget old answers",
@@ -55,6 +75,7 @@ async def work(parts: Parts, settings: Settings) -> None:
             lambda: forget_old_answers(parts.pool, parts.clock, timedelta(hours=settings.idempotency_hours)),
         ),
         Job("forget old audit entries", 3600, lambda: forget_old_entries(parts.pool, parts.clock, settings.audit_days)),
+        Job("bill", settings.charge_seconds, lambda: bill(parts.pool, parts.clock)),
         Job("put events in order", 60, lambda: put_events_in_order(parts.pool)),
         Job("forget old events", 3600, lambda: forget_old_events(parts.pool, parts.clock, settings.event_days)),
     )

@@ -6,6 +6,7 @@ with Client("http://127.0.0.1:8000", api_key) as client:
     print(client.instance(launch.instance_id).ip_address)
 """
 
+from bluelobster_client.backups import Backup
 from bluelobster_client.client import Client
 from bluelobster_client.clock import Clock
 from bluelobster_client.errors import (
@@ -44,6 +45,7 @@ __all__ = [
     "Address",
     "AnswerLost",
     "ApiError",
+    "Backup",
     "BlueLobsterError",
     "CannotConnect",
     "Client",

@@ -6,6 +6,7 @@ from typing import Self
 
 import httpx
 
+from bluelobster_client.backups import Backup
 from bluelobster_client.clock import Clock
 from bluelobster_client.events import Event, EventPage, event_query, follow_events
 from bluelobster_client.fields import Fields
@@ -179,6 +180,28 @@ class Client:
     def release_ip(self, instance_id: str, address: str) -> Operation:
         path = f"/instances/{segment(instance_id)}/ips/{segment(address)}"
         return Operation.parse(self._wire.send("DELETE", path))
+
+    def backups(self, instance_id: str | None = None) -> list[Backup]:
+        """Of an instance, or all of the account: those of deleted instances too. Newest first."""
+        path = "/backups" if instance_id is None else f"/instances/{segment(instance_id)}/backups"
+        return [Backup.parse(backup) for backup in Fields(self.read(path), "list of backups").items("backups")]
+
+    def back_up(self, instance_id: str) -> Operation:
+        """Makes a backup of a machine, which goes on running."""
+        return Operation.parse(self._wire.send("POST", f"/instances/{segment(instance_id)}/backup", once=True))
+
+    def restore(self, volid: str, instance_id: str) -> Operation:
+        """Replaces what is on an instance's disk with a backup, of this or of another instance, and starts it."""
+        query = {"volid": volid, "target_vm_uuid": instance_id}
+        return Operation.parse(self._wire.send("POST", "/backups/restore", params=query, once=True))
+
+    def note_backup(self, volid: str, notes: str) -> None:
+        """Replaces the notes of a backup."""
+        self._wire.send("PUT", "/backups/notes", params={"volid": volid}, body={"notes": notes})
+
+    def delete_backup(self, volid: str) -> Operation:
+        """Deletes a backup for good."""
+        return Operation.parse(self._wire.send("DELETE", "/backups", params={"volid": volid}))
 
     def ssh_keys(self) -> list[SshKey]:
         """The account's registered keys, by name."""

@@ -82,7 +82,7 @@ class StorageFault:
     """What is wrong with a storage for backups.
 
     It holds `limit` bytes at most; it is `gone`, or will be once `gone_after` further bytes were written to it; a
-    backup to it takes `seconds` at least.
+    backup to it takes `seconds` at least, and so does every disk that is restored from it.
     """
 
     limit: int | None = None

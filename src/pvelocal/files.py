@@ -23,6 +23,12 @@ def write_atomically(path: Path, text: str, *, mode: int = 0o600, durable: bool 
         sync_directory(path.parent)
 
 
+def remove_torn(directory: Path) -> None:
+    """Remove what a process that died in `write_atomically` left in a directory that nobody else writes to."""
+    for torn in directory.glob(".*.tmp"):
+        torn.unlink()
+
+
 def read_json(path: Path) -> object:
     """The JSON document in a file."""
     return json.loads(path.read_bytes())

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from pvelocal.files import write_atomically
+from pvelocal.files import remove_torn, write_atomically
 from pvelocal.verification import Value
 
 
@@ -133,6 +133,7 @@ class Firewalls:
     def __init__(self, directory: Path, *, durable: bool) -> None:
         self._directory = directory
         self._durable = durable
+        remove_torn(directory)
         self._known: dict[int, Firewall] = {
             int(path.stem): read_firewall(path.read_text(encoding="utf-8")) for path in directory.glob("[0-9]*.json")
         }

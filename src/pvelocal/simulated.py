@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from pvelocal.files import read_json, write_atomically
+from pvelocal.files import read_json, remove_torn, write_atomically
 from pvelocal.firewall import Firewall
 from pvelocal.freezing import Agent, Thaws, frozen
 from pvelocal.hypervisor import (
@@ -98,8 +98,10 @@ class SimulatedHypervisor:
         return self.special.get(vmid, self.behaviour)
 
     async def open(self) -> None:
-        """Find the guests that an earlier node left running."""
+        """Find the guests that an earlier node left running, and clear what it left half-done."""
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        remove_torn(self.run_dir)
+        self._bitmaps.open()
         for path in self.run_dir.glob("[0-9]*.json"):
             guest = _Guest(**cast("Mapping[str, object]", read_json(path)))  # type: ignore[arg-type]
             self._guests[guest.vmid] = guest

@@ -8,6 +8,8 @@ from pathlib import Path
 from pvelocal.hypervisor import CHUNK_SIZE, Disk, DiskSnapshot, Extent, SnapshotRequest
 from pvelocal.simulated_disks import copy_content, virtual_size
 
+_COPY = "snapshot-"
+
 
 @dataclass
 class _Bitmap:
@@ -23,6 +25,11 @@ class Bitmaps:
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
         self._known: dict[int, dict[Path, list[_Bitmap]]] = {}
+
+    def open(self) -> None:
+        """Remove the copies of a node that died during a backup."""
+        for copy in self._scratch.glob(f"{_COPY}*"):
+            copy.unlink()
 
     def note(self, path: Path, offset: int, length: int) -> None:
         """Something was written to a disk."""
@@ -42,7 +49,7 @@ class Bitmaps:
         copies: list[Path] = []
         snapshots: list[DiskSnapshot] = []
         for disk in request.disks:
-            copies.append(self._scratch / f"{request.mark}-{disk.slot}")
+            copies.append(self._scratch / f"{_COPY}{request.mark}-{disk.slot}")
             earlier = _usable(known.get(disk.path, ()), disk, request)
             snapshots.append(_snapshot(disk, copies[-1], earlier))
             known.setdefault(disk.path, []).append(_Bitmap(request.mark))

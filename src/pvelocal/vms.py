@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from pvelocal.errors import failed, missing_config, missing_file
-from pvelocal.files import read_json, write_atomically
+from pvelocal.files import read_json, remove_torn, write_atomically
 from pvelocal.verification import Value
 
 _LOCK_TIMEOUT = 10.0
@@ -96,6 +96,7 @@ class Vms:
         self._directory = directory
         self._durable = durable
         self._vms: dict[int, Vm] = {}
+        remove_torn(directory)
         for path in sorted(directory.glob("[0-9]*.json")):
             self._load(path)
 

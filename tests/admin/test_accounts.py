@@ -25,7 +25,7 @@ def test_an_account_is_added_and_listed(shell: Shell) -> None:
     assert shell.does("account add acme") == "account acme added; give it a key with: bluelobster admin key add acme\n"
     shell.does("account add ops --staff")
     header, acme, ops = (line.split() for line in shell.does("account list").splitlines())
-    assert header == ["name", "role", "credit", "since"]
+    assert header == ["name", "role", "credit", "since", "closed"]
     assert acme[:3] == ["acme", "customer", "$0.00"]
     assert ops[:3] == ["ops", "staff", "$0.00"]
     assert shell.refuses("account add acme") == "account acme exists already"
@@ -69,11 +69,23 @@ def test_a_key_opens_the_api_until_it_is_revoked(shell: Shell) -> None:
     key = shell.does("key add acme").strip()
     prefix = key.split("_")[1]
     assert status_with(key) == 200
-    assert shell.does("key list").splitlines()[1].split() == [prefix, "acme", "default", "owner", "-", "valid"]
+    assert shell.does("key list").splitlines()[1].split() == [prefix, "acme", "default", "owner", "-", "valid", "never"]
     assert shell.does(f"key revoke {prefix}") == f"key {prefix} revoked\n"
     assert status_with(key) == 401
     assert "revoked" in shell.does("key list")
     assert key.split("_")[2] not in shell.does("key list")
+
+
+def test_a_key_gets_another_secret(shell: Shell) -> None:
+    shell.does("account add acme")
+    first = shell.does("key add acme").strip()
+    prefix = first.split("_")[1]
+    second = shell.does(f"key rotate {prefix} --overlap-hours 1").strip()
+    assert second.startswith(f"bl_{prefix}_")
+    assert (status_with(first), status_with(second)) == (200, 200)
+    third = shell.does(f"key rotate {prefix} --overlap-hours 0").strip()
+    assert (status_with(second), status_with(third)) == (401, 200)
+    assert shell.refuses("key rotate nothing") == "there is no key with prefix nothing"
 
 
 def test_a_key_has_a_name_a_role_and_an_end(shell: Shell) -> None:
@@ -93,3 +105,19 @@ def test_only_staff_gets_staff_keys(shell: Shell) -> None:
     assert status_with(shell.does("key add acme").strip(), everybody_s) == 403
     refused = shell.refuses("key add acme --role staff")
     assert refused == "acme is a customer: only an account added with --staff has staff keys"
+
+
+def test_an_account_is_closed_and_opened_again(shell: Shell) -> None:
+    shell.does("account add acme")
+    key = shell.does("key add acme").strip()
+    shell.does("account credit acme -1")
+    assert shell.refuses("account close acme").startswith("The account still has a debt of 100 cents")
+    shell.does("account credit acme 1")
+    assert shell.does("account close acme") == "account acme is closed\n"
+    assert status_with(key) == 401
+    assert shell.does("account list").splitlines()[1].split()[4] != "-"
+    assert shell.refuses("account close acme").startswith("The account is closed since")
+    assert shell.does("account reopen acme").startswith("account acme is open; give it a key")
+    assert (status_with(key), status_with(shell.does("key add acme").strip())) == (401, 200)
+    assert shell.refuses("account reopen acme") == "The account is not closed"
+    assert shell.refuses("account close nobody") == "there is no account nobody"

@@ -13,7 +13,7 @@ from pvelocal.running import RunningNode
 def test_a_host_is_asked_for_its_size(shell: Shell, node: RunningNode) -> None:
     assert add_host(shell, node) == "host px1 saved: 32 vCPUs, 64 GB memory, 1000 GB disk to promise\n"
     _, shown = (line.split() for line in shell.does("host list").splitlines())
-    assert shown == ["px1", "us-east-1", "active", "0/32", "0/64", "0/1000", "unknown", "never"]
+    assert shown == ["px1", "us-east-1", "active", "0/32", "0/64", "0/1000", "none", "unknown", "never"]
     more = "--vcpu-overcommit 8 --memory-overcommit 1.5 --disk-overcommit 2"
     changed = shell.does(f"host add px1 {reach(node)} {more}")
     assert changed == "host px1 saved: 64 vCPUs, 96 GB memory, 2000 GB disk to promise\n"
@@ -61,7 +61,7 @@ def test_a_token_of_few_rights(shell: Shell, node: RunningNode) -> None:
 def test_hosts_that_cannot_serve(shell: Shell, node: RunningNode) -> None:
     shell.does(REGION)
     for option, value, reason in (
-        ("storage", "nope", "the node has no storage nope; it has local, isos, images"),
+        ("storage", "nope", "the node has no storage nope; it has local, isos, images, backup"),
         ("storage", "isos", "storage isos must allow the content import"),
         ("node", "pve9", "the cluster has no node pve9; it has px1"),
         ("region", "mars", "there is no region mars; add it with `bluelobster admin region add`"),
@@ -77,11 +77,21 @@ def test_a_place_for_iso_images(shell: Shell, node: RunningNode) -> None:
     add_host(shell, node)
     assert "ISO" not in shell.does(f"host add px1 {reach(node)} --iso-storage isos")
     refused = shell.refuses(f"host add px1 {reach(node)} --iso-storage nope")
-    assert refused == "the node has no storage nope; it has local, isos, images"
+    assert refused == "the node has no storage nope; it has local, isos, images, backup"
     refused = shell.refuses(f"host add px1 {reach(node)} --iso-storage images")
     assert refused == "storage images does not allow the content iso"
     said = shell.does(f"host add px1 {reach(node, storage='images')}").splitlines()[1]
     assert said == "machines cannot boot from ISO images there: storage images does not allow the content iso"
+
+
+def test_a_place_for_backups(shell: Shell, node: RunningNode) -> None:
+    add_host(shell, node)
+    refused = shell.refuses(f"host add px1 {reach(node)} --backup-storage nope")
+    assert refused.startswith("the node has no storage nope; it has local, isos, images, backup")
+    refused = shell.refuses(f"host add px1 {reach(node)} --backup-storage isos")
+    assert refused == "storage isos does not allow the content backup"
+    shell.does(f"host add px1 {reach(node)} --backup-storage backup")
+    assert shell.does("host list").splitlines()[1].split()[6] == "backup"
 
 
 def test_a_host_boots_no_iso_images_that_it_could_not_remove(shell: Shell, node: RunningNode) -> None:

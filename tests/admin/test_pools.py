@@ -1,4 +1,4 @@
-"""Pools of addresses, public and internal, and prices."""
+"""Pools of addresses, public and internal."""
 
 from admin.place import REGION, add_host
 from admin.shell import Shell
@@ -68,10 +68,3 @@ def test_private_networks_that_cannot_be(shell: Shell) -> None:
         assert shell.refuses(f"pool add-internal {pool}") == reason
     refused = shell.refuses("pool add us-east-1 10.90.0.0/29 --gateway 10.90.0.1")
     assert refused == "this network is an internal pool already"
-
-
-def test_prices(shell: Shell) -> None:
-    assert "ip_address_month  300" in shell.does("price list")
-    assert shell.does("price set ip_address_month 450") == "ip_address_month costs 450 cents from now on\n"
-    assert "ip_address_month  450" in shell.does("price list")
-    assert shell.refuses("price set moonlight 1") == "there is no price of moonlight"

@@ -10,7 +10,8 @@ OUR_LAUNCH_FIELDS = {
 }
 OUR_FIELDS = {
     "FirewallStatus": frozenset({"limitations"}),
-    "VMInstance": frozenset({"status", "ssh_port", "iso_name"}),
+    "VMInstance": frozenset({"status", "ssh_port", "iso_name", "backup_in_progress", "restore_in_progress"}),
+    "BackupScheduleCreate": frozenset({"enabled", "keep_last", "keep_daily", "keep_weekly", "keep_monthly"}),
     **OUR_LAUNCH_FIELDS,
 }
 

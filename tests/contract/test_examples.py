@@ -9,6 +9,9 @@ from cloud import TestCloud
 PATHS = json.loads(Path(__file__).with_name("contract.json").read_text())["paths"]
 
 
+EXAMPLE_ID = "550e8400-e29b-41d4-a716-446655440000"
+
+
 def example(path: str, method: str, code: str) -> Any:
     return PATHS[f"/api/v1{path}"][method]["responses"][code]["application/json"]["example"]
 
@@ -86,6 +89,17 @@ async def test_a_machine_s_life(cloud: TestCloud) -> None:
     assert deleted["message"] == "Instance deleted successfully"
 
 
+async def test_backups(cloud: TestCloud) -> None:
+    instance = f"/instances/{await cloud.launched()}"
+    accepted = (await cloud.customer.post(f"{instance}/backup")).json()
+    matches(accepted, example("/instances/{instance_id}/backup", "post", "200"))
+    assert accepted["message"] == "Backup started"
+    await cloud.completed(accepted["task_id"])
+    shown = (await cloud.customer.get(f"{instance}/backups")).json()
+    assert shown["total"] == len(shown["backups"]) == 1
+    matches(shown, example("/instances/{instance_id}/backups", "get", "200"))
+
+
 async def test_errors(cloud: TestCloud) -> None:
     nothing = "6b1c2f5e-0000-4000-8000-000000000000"
     for method, path in (
@@ -98,13 +112,15 @@ async def test_errors(cloud: TestCloud) -> None:
         ("post", "/power-cycle"),
         ("put", "/rename"),
         ("get", "/stats"),
+        ("post", "/backup"),
+        ("get", "/backups"),
     ):
         body = {"name": "new-name"} if method == "put" else None
         answer = await cloud.customer.request(method, f"/instances/{nothing}{path}", json=body)
         theirs = example(f"/instances/{{instance_id}}{path}", method, "404")
         assert answer.status_code == 404
         assert answer.json()["error"] == theirs["error"]
-        assert answer.json()["message"] == theirs["message"].replace("vm-abc123", nothing)
+        assert answer.json()["message"] == theirs["message"].replace("vm-abc123", nothing).replace(EXAMPLE_ID, nothing)
     missing = await cloud.customer.get("/tasks/task_abc123")
     assert missing.status_code == 404
     assert missing.json() == example("/tasks/{task_id}", "get", "404")

@@ -1,7 +1,7 @@
 """Every operation of the served OpenAPI, with every kind of caller."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,16 +9,21 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from bluelobster.access.accounts import find_account
 from bluelobster.access.keys import create_key
 from bluelobster.access.permissions import OPERATIONS, ROLES, Role
 from bluelobster.access.table import as_markdown
+from bluelobster.billing.close import close_months
+from bluelobster.billing.ledger import credit
 from bluelobster.db.pool import transaction
 from cloud import SSH_KEY, TestCloud, api_client
+from set_clock import SetClock
 
 PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
 # Everything that a path may name; each is filled with something real, and with something that is not there.
 BODIES: dict[str, Any] = {
     "rename_instance": {"name": "another-name"},
+    "create_backup_schedule": {"frequency": "daily", "hour_utc": 3},
     "assign_vm_to_team": {"team_id": str(uuid4())},
 }
 
@@ -95,7 +100,25 @@ async def things(idle_cloud: TestCloud, team_id: str) -> dict[str, str]:
         "ip_address": accepted["assigned_ip"],
         "pos": "0",
         "name_or_id": registered.json()["id"],
+        "invoice_id": str(await invoice_of_customer(idle_cloud)),
+        "account_id": str(await idle_cloud.one("select id from accounts where name = 'customer'")),
+        "host_id": "px1",
+        "template": "TINY-LINUX",
+        "quota": "vcpus",
+        "item": "v1_cpu_small",
     }
+
+
+async def invoice_of_customer(cloud: TestCloud) -> UUID:
+    """Of a month in which something came in."""
+    then = SetClock(datetime(2026, 1, 1, tzinfo=UTC))
+    async with transaction(cloud.parts.pool) as tx:
+        account_id = await find_account(tx, "customer")
+        assert account_id is not None
+        await credit(tx, account_id, 100, "test", then.at)
+    await close_months(cloud.parts.pool, SetClock(then.at + timedelta(days=32)))
+    found: UUID = await cloud.one("select id from invoices where account_id = %s", account_id)
+    return found
 
 
 async def test_every_operation_has_a_requirement(idle_cloud: TestCloud) -> None:

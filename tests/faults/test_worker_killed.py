@@ -20,6 +20,8 @@ UPIDS = {
     "start": ("start",),
     "stop": ("stop",),
     "destroy": ("destroy",),
+    "back_up": ("backup",),
+    "remove_volume": ("remove",),
 }
 # As if the time had gone by for which the dead worker had claimed its tasks.
 LEASES_PASS = """
@@ -30,13 +32,14 @@ START_FAILS = Fault("task-fails", "POST", r"/status/start$", times=None, message
 
 
 def points(operation: Operation[Any]) -> list[str]:
-    """Every point of an operation that succeeds."""
+    """Every point of an operation that succeeds, of the steps that concern every subject."""
     found = []
-    for step in operation.steps:
+    for step in (each for each in operation.steps if each.concerns is None):
         found += [f"do:{step.name} before"]
         found += [f"upid:do:{step.name}:{upid} acted" for upid in UPIDS.get(step.name, ())]
         found += [f"do:{step.name} acted", f"do:{step.name} saved"]
-    return [*found, "end acted"]
+    # The last checkpoint is saved with the end.
+    return [*found[:-1], "end acted"]
 
 
 CREATE_POINTS = points(CREATE)
@@ -46,7 +49,6 @@ UNDO_POINTS = [
     "undo:create_vm before",
     "upid:undo:create_vm:destroy acted",
     "undo:create_vm acted",
-    "undo:create_vm saved",
     "end acted",
 ]
 

@@ -1,14 +1,15 @@
 """A worker in a process of its own that is killed, or falls asleep, at a point that the test names.
 
 Points are named after what a worker keeps: `do:start before` is before the step began, `do:start acted` is when it
-has acted but not yet noted so, `do:start saved` is right after its checkpoint.
+has acted but not yet noted so, `do:start saved` is when its checkpoint and the beginning of the next step are
+committed. The last step's checkpoint is committed with the task's end.
 """
 
 import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from bluelobster.app import assembled
 from bluelobster.settings import Settings
 from bluelobster.tasks.engine import Engine
 from bluelobster.tasks.run import Run
+from bluelobster.tasks.way import Leg, Way
 from bluelobster.worker import work
 
 SECONDS = 30.0
@@ -52,39 +54,33 @@ async def _work(settings: Settings) -> None:
 
 def watch(reached: Reached) -> None:
     """Call `reached` at every point of every task that this process carries out."""
-    perform, checkpoint, save, complete = Engine._perform, Run.checkpoint, Run.save, Run.complete
+    perform, turn, checkpoint, complete = Engine._perform, Engine._turn, Run.checkpoint, Run.complete
 
-    async def performing(
-        self: Engine,
-        run: Run,
-        task: Any,
-        operation: Any,
-        name: str,
-        function: Callable[..., Awaitable[None]],
-        way: str,
-        told: tuple[str, int] | None = None,
-    ) -> None:
-        reached(f"{way}:{name} before")
-        await perform(self, run, task, operation, name, function, way, told)
-        reached(f"{way}:{name} saved")
+    async def performing(self: Engine, run: Run, operation: Any, leg: Leg, subject: Any) -> str | None:
+        reached(f"{leg.key} before")
+        acted = await perform(self, run, operation, leg, subject)
+        if acted is None:
+            reached(f"{leg.key} saved")
+        return acted
+
+    async def turning(self: Engine, run: Run, operation: Any, way: Way, acted: str | None) -> tuple[Leg, Any] | None:
+        begun = await turn(self, run, operation, way, acted)
+        if acted is not None and begun is not None:
+            reached(f"{acted} saved")
+        return begun
 
     async def noting(self: Run, tx: Any, name: str, state: Any) -> None:
         if state is not None:
             reached(f"{name} acted")
         await checkpoint(self, tx, name, state)
 
-    async def saving(self: Run, pool: Any, name: str, state: Any) -> None:
-        if state is not None:
-            reached(f"{name} acted")
-        await save(self, pool, name, state)
-
     async def ending(self: Run, tx: Any) -> None:
         reached("end acted")
         await complete(self, tx)
 
     Engine._perform = performing  # type: ignore[method-assign]
+    Engine._turn = turning  # type: ignore[method-assign]
     Run.checkpoint = noting  # type: ignore[method-assign]
-    Run.save = saving  # type: ignore[method-assign]
     Run.complete = ending  # type: ignore[method-assign]
 
 

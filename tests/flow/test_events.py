@@ -54,13 +54,13 @@ async def test_a_life_is_told_as_it_happens(cloud: TestCloud) -> None:
         assert {"instance.terminating", "instance.deleted"} <= set(kinds(gone))
 
 
-async def test_a_failed_launch_is_told(cloud: TestCloud) -> None:
-    cloud.hypervisor.behaviour.agent_answers = False
-    async with cloud.parts.pool.connection() as connection:
-        await cloud.launch()
-        await connection.execute("update tasks set deadline_at = now()")
-    await cloud.ended(await cloud.one("select id::text from tasks"))
-    told = (await page(cloud.customer))["events"]
+async def test_a_failed_launch_is_told(idle_cloud: TestCloud) -> None:
+    idle_cloud.hypervisor.behaviour.agent_answers = False
+    accepted = await idle_cloud.launch()
+    await idle_cloud.one("update tasks set deadline_at = now() returning 1")
+    async with idle_cloud.worker():
+        await idle_cloud.ended(accepted["task_id"])
+    told = (await page(idle_cloud.customer))["events"]
     assert kinds(told)[-2:] == ["instance.failed", "task.failed"]
 
 

@@ -109,7 +109,7 @@ async def test_an_address_comes_and_goes(cloud: TestCloud) -> None:
     assert ips.may_send(1) == ()
     assert await ips.open_periods() == 0
     period = """
-        select array[price_cents_per_month::text, host(address), (began_at < ended_at)::text, instance_id::text]
+        select array[price_cents_per_month::text, host(address), (ended_at is not null)::text, instance_id::text]
         from address_usage_periods"""
     assert await cloud.one(period) == ["300", "127.64.0.11", "true", ips.instance_id]
 
@@ -200,7 +200,7 @@ async def test_a_price_holds_from_the_request_on(cloud: TestCloud) -> None:
     ips = await ips_of(cloud)
     await ips.assigned()
     async with transaction(cloud.parts.pool) as tx:
-        assert await set_price(tx, "ip_address_month", 450)
+        await set_price(tx, "ip_address_month", 450, cloud.parts.clock.now())
     await ips.assigned()
     assert [each["price_cents_per_month"] for each in await ips.listed()] == [0, 300, 450]
     prices = "select array_agg(price_cents_per_month order by began_at) from address_usage_periods"

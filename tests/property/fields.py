@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from cloud import LAUNCH, SSH_KEY
 
@@ -22,15 +22,33 @@ VALID: dict[str, dict[str, Any]] = {
     "get_instance_log": {"start_time": "2026-11-01T00:00:00Z", "end_time": "2026-11-02T00:00:00Z"},
     "add_firewall_rule": {"type": "in", "action": "ACCEPT"},
     "update_instance_firewall": {"enable": True},
+    "create_backup_schedule": {"frequency": "daily", "hour_utc": 3},
+    "update_backup_notes": {"notes": "before the upgrade"},
     "create_ssh_key": {"name": "laptop", "public_key": SSH_KEY},
     "create_team": {"name": "Sales"},
     "rename_team": {"name": "Marketing"},
     "invite_team_member": {"email": "ada@example.com"},
     "change_team_member": {"role": "viewer"},
     "create_team_key": {"name": "deploy"},
+    "create_key": {"name": "deploy", "role": "viewer"},
+    "close_account": {"name": "not-this-one"},
+    "admin_create_account": {"name": "acme"},
+    "admin_credit_account": {"amount_cents": 1, "reason": "welcome"},
+    "admin_create_key": {"name": "deploy", "role": "viewer"},
+    "admin_save_region": {
+        "name": "eu-1", "description": "Oslo, NO", "city": "Oslo", "state": "-", "country": "NO",
+    },
+    "admin_change_host": {"status": "active"},
+    "admin_change_price": {"cents": 3},
 }  # fmt: skip
 # Bodies that the contract leaves without a schema.
-WITHOUT_SCHEMA = {"rename_instance": ("name",), "assign_vm_to_team": ("team_id",)}
+WITHOUT_SCHEMA = {
+    "rename_instance": ("name",),
+    "assign_vm_to_team": ("team_id",),
+    "restore_instance_backup": ("backup_volid",),
+}
+# What of their query has to be there beside a body.
+NEEDED = {"update_backup_notes": ("volid",)}
 # How to get nasty text past a field's first check.
 WRAPPED = {
     "ssh_key": f"{BARE_KEY} {{}}",
@@ -75,8 +93,10 @@ class Field:
         path = self.path.removeprefix("/api/v1")
         for name, value in values.items():
             path = path.replace(f"{{{name}}}", quote(value, safe=""))
-        query = f"?{self.name}={quote(text, safe='')}" if text is not None and self.where == "query" else ""
-        return path + query
+        query = {name: real[name] for name in NEEDED.get(self.operation, ())}
+        if text is not None and self.where == "query":
+            query[self.name] = text
+        return f"{path}?{urlencode(query, quote_via=quote)}" if query else path
 
 
 def fields(document: dict[str, Any]) -> Iterator[Field]:

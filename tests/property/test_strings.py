@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from passlib.hash import sha512_crypt
 
+from bluelobster.access.permissions import OPERATIONS, STAFF
 from bluelobster.instances.names import hostname_of
 from cloud import TestCloud, eventually, running_cloud
 from property.conftest import PROFILE
@@ -53,7 +54,7 @@ class Place:
     launched: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def client(self, operation: str) -> httpx.AsyncClient:
-        return self.cloud.staff if operation == "launch_custom_instance" else self.cloud.customer
+        return self.cloud.staff if OPERATIONS[operation] is STAFF else self.cloud.customer
 
     async def send(self, one: Field, body: dict[str, Any]) -> httpx.Response:
         content = json.dumps(body).encode()
@@ -104,9 +105,15 @@ async def place(database: str, tmp_path: Path) -> AsyncIterator[Place]:
         instance_id = await cloud.launched(name="found")
         team_id = (await cloud.customer.post("/teams", json={"name": "Research"})).json()["id"]
         member = await cloud.customer.post(f"/teams/{team_id}/members", json={"email": "bob@example.com"})
+        backup = await cloud.customer.post(f"/instances/{instance_id}/backup")
+        await cloud.completed(backup.json()["task_id"])
+        (volid,) = (each["volid"] for each in (await cloud.customer.get("/backups")).json()["backups"])
         real = {
             "instance_id": instance_id, "vm_uuid": instance_id, "team_id": team_id, "member_id": member.json()["id"],
             "pos": "0", "task_id": instance_id, "prefix": "abcdefgh", "ip_address": "127.64.0.10", "name_or_id": "none",
+            "invoice_id": instance_id, "host_id": "px1", "template": "NONE", "quota": "vcpus", "item": "v1_cpu_small",
+            "account_id": str(await cloud.one("select id from accounts where name = 'customer'")),
+            "volid": volid,
         }  # fmt: skip
         yield Place(cloud, real)
 
@@ -170,7 +177,9 @@ async def nothing_but_what_was_meant(place: Place) -> None:
         if body.get("iso_url"):
             assert vmid is None
             continue
-        shown = await place.client("launch_custom_instance" if "host" in body else "").get(f"/instances/{instance_id}")
+        shown = await place.client("launch_custom_instance" if "host" in body else "get_instance").get(
+            f"/instances/{instance_id}"
+        )
         assert shown.json()["metadata"] == body.get("metadata")
         assert shown.json()["name"] == body.get("name", shown.json()["name"])
         as_meant(cloud.node.node.vms.get(vmid).config, instance_id, shown.json()["name"], body)

@@ -12,17 +12,28 @@ from pvelocal.vms import Vm
 NOT_FOUND = 404
 # A truth, and a query for what breaks it.
 ALWAYS = {
-    "a host's counters are the sum of its live instances": """
+    "a host's counters are the sum of its live instances, and of disks that are being replaced": """
         select h.id, vcpus_used, memory_gb_used, disk_gb_used from hosts h
         where (vcpus_used, memory_gb_used, disk_gb_used) <>
-          (select coalesce(sum(i.vcpus), 0), coalesce(sum(i.memory_gb), 0), coalesce(sum(i.disk_gb), 0)
+          (select coalesce(sum(i.vcpus), 0), coalesce(sum(i.memory_gb), 0),
+                  coalesce(sum(i.disk_gb * (1 + num_nonnulls(i.restoring_vmid, i.replaced_vmid))), 0)
+                  + (select coalesce(sum(r.disk_gb), 0) from replaced_machines r where r.host_id = h.id)
            from instances i where i.host_id = h.id and i.ended_at is null)""",
     "no host is over its capacity": """
         select id from hosts
         where vcpus_used > vcpus or memory_gb_used > memory_gb or disk_gb_used > disk_gb""",
     "no live name twice in an account": """
         select account_id, name from instances where ended_at is null group by 1, 2 having count(*) > 1""",
-    "no live VMID twice": "select vmid from instances where ended_at is null group by 1 having count(*) > 1",
+    "no VMID twice": """
+        select vmid from (
+          select unnest(array_remove(array[vmid, restoring_vmid, replaced_vmid], null)) as vmid from instances
+          where ended_at is null union all select vmid from replaced_machines) numbers
+        group by 1 having count(*) > 1""",
+    "an instance is being restored only while a task does it": """
+        select i.id from instances i
+        where (i.restoring_vmid is not null or i.replaced_vmid is not null or i.firewall_held)
+          and not exists (select from tasks t where t.instance_id = i.id and t.ended_at is null
+                          and t.operation = 'restore_instance')""",
     "a live instance has its GPUs": """
         select i.id, i.gpu_count from instances i
         where i.ended_at is null and i.gpu_count <> (select count(*) from gpus g

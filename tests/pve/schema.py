@@ -37,6 +37,7 @@ _FORMATS = {
     "pve-storage-id": r"[a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]",
     "pve-tag-list": r"[a-zA-Z0-9_][a-zA-Z0-9_\-+.]*(?:[;, ][a-zA-Z0-9_][a-zA-Z0-9_\-+.]*)*",
     "pve-vmid": r"[1-9][0-9]{2,8}",
+    "pve-vmid-list": r"[1-9][0-9]{2,8}(?:[,; ][1-9][0-9]{2,8})*",
     "pve-volume-id-or-absolute-path": rf"{_VOLUME}|/\S+",
     "pve-volume-id-or-qm-path": rf"none|cdrom|/\S+|{_VOLUME}",
     "urlencoded": r"[-%a-zA-Z0-9_.!~*'()]*",

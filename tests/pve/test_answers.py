@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from bluelobster.pve import PciMapping, PveClient, Storage, Upid, VmStatus, VmSummary, Volume, errors
+from bluelobster.pve import (
+    BackupVolume,
+    PciMapping,
+    PveClient,
+    Storage,
+    Upid,
+    VmStatus,
+    VmSummary,
+    Volume,
+    backup_failure,
+    errors,
+)
 from bluelobster.pve.fields import flag, integer, number
 from pve.recordings import exchanges, recorded
 from pve.server import answering
@@ -68,6 +79,49 @@ async def test_volumes_of_a_machine() -> None:
     async with having_said("backup", "content") as pve:
         volumes = await pve.storage_content("store", "backup")
     assert [volume.vmid for volume in volumes] == [130, 130]
+
+
+async def test_the_room_of_a_storage() -> None:
+    async with having_said("cluster", "storage status") as pve:
+        store = await pve.storage_status("store")
+    assert (store.name, store.active, store.available_bytes > 0) == ("store", True, True)
+    assert "backup" in store.content
+
+
+async def test_backups_of_a_machine() -> None:
+    async with having_said("backup", "content") as pve:
+        first, second = await pve.backup_volumes("store", 130)
+    assert first == BackupVolume(
+        volid="store:backup/vzdump-qemu-130-2026_11_23-10_34_56.vma.zst",
+        vmid=130,
+        created_at=1795430096,
+        size_bytes=21136487,
+        format="vma.zst",
+        notes="db-1 one",
+        protected=False,
+    )
+    assert second.notes == "db-1 two"
+
+
+async def test_all_lines_of_a_backup_s_notes() -> None:
+    async with having_said("backup", "notes of the volume") as pve:
+        found = await pve.volume_attributes("store", "store:backup/vzdump-qemu-130-2026_11_23-10_34_56.vma.zst")
+    assert (found.notes, found.protected, found.size_bytes) == ("line one\nline two", False, 21136896)
+
+
+async def test_a_backup_of_another_node_s_machine_starts_nothing() -> None:
+    async with answering(200, {"data": "OK"}) as pve:
+        assert await pve.start_backup(130, "store", "notes") is None
+
+
+async def test_the_log_tells_why_a_backup_failed() -> None:
+    log = [line["t"] for line in recorded("backup", "backup of a missing vm: task log").data]
+    found = backup_failure(errors.TaskFailed("job errors"), log)
+    assert (type(found), found.text) == (errors.VmNotFound, "unable to find VM '999'")
+    silent = errors.TaskFailed("job errors")
+    assert backup_failure(silent, log[:1]) is silent
+    known = errors.StorageNotFound("storage 'nosuch' does not exist")
+    assert backup_failure(known, log) is known
 
 
 async def test_no_pci_mappings() -> None:

@@ -108,6 +108,23 @@ def test_an_agent_that_does_not_answer(text: str) -> None:
     assert type(diagnosis.answer_error(500, text, {"data": None, "message": f"{text}\n"})) is errors.AgentNotRunning
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("backup write data failed: command error: inserting chunk: ENOSPC: No space left", errors.StorageFull),
+        ("unable to open file '/etc/pve/.tmp' - No space left on device", errors.StorageFull),
+        ("storage 'backup' is not online", errors.StorageUnavailable),
+        ("could not activate storage 'backup': backup: error fetching datastores", errors.StorageUnavailable),
+        ("could not activate storage 'backup': storage 'backup' does not exist", errors.StorageNotFound),
+        ("backup connect failed: command error: error trying to connect", errors.StorageUnavailable),
+        ("backup write data failed: command error: broken pipe", errors.StorageUnavailable),
+        ("unable to find VM '999'", errors.VmNotFound),
+    ],
+)
+def test_why_a_backup_fails(text: str, kind: type[errors.PveError]) -> None:
+    assert type(diagnosis.exit_error(text)) is kind
+
+
 def test_each_refused_parameter_is_named() -> None:
     (exchange,) = (found for found in exchanges() if str(found) == "lifecycle: create: bad values")
     error = diagnosis.answer_error(exchange.status, exchange.reason, exchange.body)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bluelobster.pve import Endpoint, PciMapping, PveClient, Upid, encode_ssh_keys, errors
+from bluelobster.pve import Endpoint, PciMapping, PveClient, Upid, backup_failure, encode_ssh_keys, errors
 from pve.test_requests import KEY
-from pvelocal.faults import Fault
+from pvelocal.faults import Fault, StorageFault
 from pvelocal.gpus import GpuMapping
 from pvelocal.node import NodeSettings
 from pvelocal.running import RunningNode, running_node
@@ -102,11 +102,13 @@ async def test_the_node(pve: PveClient) -> None:
     status = await pve.node_status()
     assert status.cores >= 1
     assert status.memory_bytes > GIB
-    (storage,) = await pve.storages()
-    assert storage.name == "local"
-    assert {"images", "import", "iso"} <= storage.content
-    assert storage.active
-    assert 0 < storage.available_bytes <= storage.total_bytes
+    storages = {each.name: each for each in await pve.storages()}
+    assert {"images", "import", "iso"} <= storages["local"].content
+    assert storages["backup"].content == {"backup"}
+    for storage in storages.values():
+        assert storage.active
+        assert 0 < storage.available_bytes <= storage.total_bytes
+        assert (await pve.storage_status(storage.name)).content == storage.content
     assert await pve.pci_mappings() == [PciMapping("A4000", "A4000", 2)]
     assert "VM.Allocate" in (await pve.permissions())["/vms"]
 
@@ -239,3 +241,53 @@ async def test_another_node(node: RunningNode) -> None:
     async with PveClient(endpoint, "nosuch") as client:
         with pytest.raises(errors.NodeNotFound):
             await client.node_status()
+
+
+async def test_a_backup_s_life(pve: PveClient, machine: int) -> None:
+    upid = await pve.start_backup(machine, "backup", "web-1 {{vmid}} of acme")
+    assert upid is not None
+    await done(pve, upid)
+    (volume,) = await pve.backup_volumes("backup", machine)
+    assert (volume.vmid, volume.format, volume.protected) == (machine, "pbs-vm", False)
+    assert volume.notes == "web-1 ((vmid)) of acme"
+    assert volume.size_bytes >= GIB
+    assert await pve.backup_volumes("backup", machine + 1) == []
+    await pve.set_volume_notes("backup", volume.volid, "line one\nline two")
+    found = await pve.volume_attributes("backup", volume.volid)
+    assert (found.notes, found.protected) == ("line one\nline two", False)
+    await done(pve, await pve.restore_vm(machine + 1, volume.volid, "local", {"name": "web-2", "memory": 256}))
+    assert (await pve.vm_config(machine + 1)).name == "web-2"
+    with pytest.raises(errors.VmExists):
+        await pve.restore_vm(machine, volume.volid, "local", {})
+    removed = await pve.delete_volume("backup", volume.volid)
+    assert removed is not None
+    await done(pve, removed)
+    assert await pve.backup_volumes("backup") == []
+    with pytest.raises(errors.VolumeNotFound):
+        await pve.volume_attributes("backup", volume.volid)
+    with pytest.raises(errors.VolumeNotFound):
+        await pve.restore_vm(machine + 2, volume.volid, "local", {})
+
+
+async def test_a_backup_that_cannot_be(pve: PveClient, node: RunningNode, machine: int) -> None:
+    for vmid, storage, kind in ((999, "backup", errors.VmNotFound), (machine, "nosuch", errors.StorageNotFound)):
+        upid = await pve.start_backup(vmid, storage, "notes")
+        assert upid is not None
+        with pytest.raises(errors.PveError) as failed:
+            await done(pve, upid)
+        assert type(backup_failure(failed.value, await pve.task_log(upid))) is kind
+    node.node.faults.befall_storage("backup", StorageFault(gone=True))
+    assert not (await pve.storage_status("backup")).active
+    with pytest.raises(errors.StorageUnavailable):
+        await pve.backup_volumes("backup")
+
+
+async def test_a_backup_is_stopped(pve: PveClient, node: RunningNode, machine: int) -> None:
+    node.node.faults.befall_storage("backup", StorageFault(seconds=60))
+    upid = await pve.start_backup(machine, "backup", "notes")
+    assert upid is not None
+    await pve.stop_task(upid)
+    with pytest.raises(errors.TaskFailed):
+        await done(pve, upid)
+    assert await pve.backup_volumes("backup") == []
+    assert (await pve.vm_config(machine)).lock is None

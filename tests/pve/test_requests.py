@@ -36,6 +36,16 @@ MACHINE: dict[str, str | int] = {
     "hostpci0": "mapping=A4000,pcie=1",
     "hostpci1": "mapping=A4000,pcie=1",
 }
+BACKUP = "backup:backup/vm/101/2026-11-23T08:00:00Z"
+RESTORED: dict[str, str | int] = {
+    "name": "web-2",
+    "cores": 8,
+    "memory": 32768,
+    "net0": "virtio=BC:24:11:6A:DF:2B,bridge=vmbr0,firewall=1",
+    "smbios1": "uuid=11111111-2222-4333-8444-666666666666",
+    "description": "another machine",
+    "ipconfig0": "ip=192.0.2.11/24,gw=192.0.2.1",
+}
 FIREWALL = "/nodes/{node}/qemu/{vmid}/firewall"
 RULE: dict[str, str | int] = {
     "type": "in",
@@ -60,6 +70,7 @@ CALLS: dict[str, tuple[str, Callable[[PveClient], Awaitable[object]]]] = {
         "GET /nodes/{node}/storage/{storage}/content",
         lambda pve: pve.storage_content("local", "import"),
     ),
+    "storage_status": ("GET /nodes/{node}/storage/{storage}/status", lambda pve: pve.storage_status("local")),
     "upload": (
         "POST /nodes/{node}/storage/{storage}/upload",
         lambda pve: pve.upload("local", "import", "tiny-linux.qcow2", FILE),
@@ -67,6 +78,23 @@ CALLS: dict[str, tuple[str, Callable[[PveClient], Awaitable[object]]]] = {
     "delete_volume": (
         "DELETE /nodes/{node}/storage/{storage}/content/{volume}",
         lambda pve: pve.delete_volume("local", "local:import/tiny-linux.qcow2"),
+    ),
+    "start_backup": ("POST /nodes/{node}/vzdump", lambda pve: pve.start_backup(101, "backup", "web-1 of acme")),
+    "backup_volumes": (
+        "GET /nodes/{node}/storage/{storage}/content",
+        lambda pve: pve.backup_volumes("backup", 101),
+    ),
+    "volume_attributes": (
+        "GET /nodes/{node}/storage/{storage}/content/{volume}",
+        lambda pve: pve.volume_attributes("backup", BACKUP),
+    ),
+    "set_volume_notes": (
+        "PUT /nodes/{node}/storage/{storage}/content/{volume}",
+        lambda pve: pve.set_volume_notes("backup", BACKUP, "before the upgrade\nof everything"),
+    ),
+    "restore_vm": (
+        "POST /nodes/{node}/qemu",
+        lambda pve: pve.restore_vm(102, BACKUP, "local", RESTORED),
     ),
     "vms": ("GET /cluster/resources", lambda pve: pve.vms()),
     "create_vm": ("POST /nodes/{node}/qemu", lambda pve: pve.create_vm(101, MACHINE)),
@@ -119,6 +147,7 @@ CALLS: dict[str, tuple[str, Callable[[PveClient], Awaitable[object]]]] = {
     "destroy": ("DELETE /nodes/{node}/qemu/{vmid}", lambda pve: pve.destroy(101)),
     "task_status": ("GET /nodes/{node}/tasks/{upid}/status", lambda pve: pve.task_status(TASK)),
     "task_log": ("GET /nodes/{node}/tasks/{upid}/log", lambda pve: pve.task_log(TASK)),
+    "stop_task": ("DELETE /nodes/{node}/tasks/{upid}", lambda pve: pve.stop_task(TASK)),
     "running_tasks": ("GET /nodes/{node}/tasks", lambda pve: pve.running_tasks(101)),
 }
 # `wait` sends nothing of its own, and neither does closing.
@@ -181,3 +210,33 @@ async def test_a_log_is_read_in_parts() -> None:
 
 async def test_running_tasks_of_all_machines() -> None:
     assert await sent(lambda pve: pve.running_tasks()) == {"source": "active"}
+
+
+async def test_a_backup_leaves_older_ones_and_says_what_it_is_of() -> None:
+    assert await sent(lambda pve: pve.start_backup(101, "backup", "web-1 {{vmid}} \\n")) == {
+        "vmid": "101",
+        "storage": "backup",
+        "mode": "snapshot",
+        "compress": "zstd",
+        "remove": "0",
+        "notes-template": "web-1 ((vmid)) /n",
+    }
+
+
+@pytest.mark.parametrize("archive", ["", " ", "-"])
+async def test_a_machine_is_never_restored_from_nothing(archive: str) -> None:
+    server = JudgingServer()
+    async with client_of(server) as pve:
+        with pytest.raises(ValueError, match="from a volume"):
+            await pve.restore_vm(101, archive, "local", {})
+    assert server.seen == []
+
+
+async def test_a_restore_replaces_no_machine() -> None:
+    parameters = await sent(lambda pve: pve.restore_vm(102, BACKUP, "local", RESTORED))
+    assert parameters == {
+        "vmid": "102",
+        "archive": BACKUP,
+        "storage": "local",
+        **{name: str(value) for name, value in RESTORED.items()},
+    }

@@ -11,6 +11,8 @@ BEYOND_THE_SCHEMA = {
     "lifecycle: set config: unknown delete",
     "lifecycle: set config: set and delete",
     "backup: drive option on restore",
+    "backup: notes template with an unknown variable",
+    "backup: no vm",
     "cluster: unknown task",
     "cluster: malformed upid",
     "cloudinit: make it again",

@@ -1,26 +1,12 @@
 """Accounts: who pays, and whose things are whose."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID, uuid4
 
-from psycopg.rows import class_row
-
 from bluelobster.db.pool import Tx
 
 Kind = Literal["customer", "staff"]
-
-
-@dataclass(frozen=True)
-class Account:
-    """An account and what it has in credit, in cents."""
-
-    id: UUID
-    name: str
-    role: Kind
-    created_at: datetime
-    balance_cents: int
 
 
 async def create_account(tx: Tx, name: str, role: Kind, now: datetime) -> UUID:
@@ -38,12 +24,12 @@ async def find_account(tx: Tx, name: str) -> UUID | None:
     return row[0] if row else None
 
 
-async def list_accounts(tx: Tx) -> list[Account]:
-    async with tx.cursor(row_factory=class_row(Account)) as cursor:
-        await cursor.execute(
-            """select a.id, a.name, a.role, a.created_at,
-                      (select coalesce(sum(amount_cents), 0)::bigint from ledger l where l.account_id = a.id)
-                        as balance_cents
-               from accounts a order by a.name"""
-        )
-        return await cursor.fetchall()
+async def is_staff(tx: Tx, account_id: UUID) -> bool:
+    """Whether it is an account of the operator's own people."""
+    cursor = await tx.execute("select role = 'staff' from accounts where id = %s", (account_id,))
+    return await cursor.fetchone() == (True,)
+
+
+async def is_closed(tx: Tx, account_id: UUID) -> bool:
+    cursor = await tx.execute("select closed_at is not null from accounts where id = %s", (account_id,))
+    return await cursor.fetchone() == (True,)

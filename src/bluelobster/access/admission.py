@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from fastapi import Request
 
 from bluelobster.access.keys import hash_of
+from bluelobster.access.last_use import LastUses
 from bluelobster.access.principal import Principal, identify
 from bluelobster.db.pool import Pool
 from bluelobster.http.errors import Unauthorized
@@ -21,8 +22,9 @@ class Admission:
     """Counts each request once. An address that was refused too often is turned away unread, except with a key that was
     right before: somebody who guesses must not lock out the others behind the same address."""
 
-    def __init__(self, rates: Rates, callers: Rate, strangers: Rate) -> None:
+    def __init__(self, rates: Rates, callers: Rate, strangers: Rate, uses: LastUses) -> None:
         self.rates = rates
+        self.uses = uses
         self._callers = callers
         self._strangers = strangers
         self._right: set[bytes] = set()

@@ -33,8 +33,9 @@ UNSHOWN = re.compile(r"[^ -~]")
 
 @dataclass
 class Line:
-    """What one request leaves. `status` is the one of success, `error` the code of what it was refused with. Once it is
-    `kept`, it is in a transaction of the request that was committed."""
+    """What one request leaves, in the log of the account that it concerns: the caller's, if no other is named. `status`
+    is the one of success, `error` the code of what it was refused with. Once it is `kept`, it is in a transaction of
+    the request that was committed."""
 
     principal: Principal
     operation: str
@@ -44,6 +45,7 @@ class Line:
     status: int
     error: str | None = None
     kept: bool = False
+    account_id: UUID | None = None
 
     async def accept(self, tx: Tx, clock: Clock) -> None:
         """Part of what the request does: neither is kept without the other."""
@@ -68,7 +70,7 @@ class Line:
                                       instance_id, status, error)
                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
             (
-                self.principal.account_id,
+                self.account_id or self.principal.account_id,
                 clock.now(),
                 self.principal.key_prefix,
                 self.client_ip,
@@ -90,6 +92,13 @@ def concerning(instance_id: UUID) -> None:
     line = current.get()
     if line is not None:
         line.instance_id = instance_id
+
+
+def concerning_account(account_id: UUID) -> None:
+    """The request that is being answered is about this account, whoever asks."""
+    line = current.get()
+    if line is not None:
+        line.account_id = account_id
 
 
 def line_of(request: Request, principal: Principal, operation: str, status: int) -> Line:

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/api/v1", tags=["EVENTS"], route_class=IdentifiedRout
 HIGHEST = 2**63 - 1
 
 
-def filter_of(
+async def filter_of(
     operation: Annotated[CleanText | None, Query(description="Only this operation, such as `delete_instance`")] = None,
     instance_id: Annotated[UUID | None, Query(description="Only what is about this instance")] = None,
     since: Annotated[Moment | None, Query(description="Not before this moment, with its time zone")] = None,

@@ -40,6 +40,9 @@ ADMIN = Requirement("admin", "Admin permission required: the role owner or admin
 BUY = Requirement("admin", "Buyer permission required")
 ASSIGN = Requirement("admin", ADMIN.refusal, account_wide=True)
 AUDIT = Requirement("admin", ADMIN.refusal, account_wide=True)
+ACCOUNT = Requirement("viewer", READ.refusal, account_wide=True)
+OWNER = Requirement("owner", "Owner permission required: this key's role is '{role}'", account_wide=True)
+MONEY = Requirement("viewer", READ.refusal, account_wide=True)
 STAFF = Requirement("staff", "Staff permission required")
 
 # By the name of the operation's function, which is also the beginning of its operationId.
@@ -71,11 +74,30 @@ OPERATIONS: dict[str, Requirement] = {
     "list_instance_ips": READ,
     "assign_instance_ip": ADMIN,
     "release_instance_ip": ADMIN,
+    "create_instance_backup": OPERATE,
+    "list_instance_backups": READ,
+    "list_all_backups": READ,
+    "get_backup_storage": READ,
+    "delete_backup": OPERATE,
+    "update_backup_notes": OPERATE,
+    "restore_instance_backup": OPERATE,
+    "restore_backup_to_vm": OPERATE,
+    "get_backup_schedule": READ,
+    "create_backup_schedule": OPERATE,
+    "delete_backup_schedule": OPERATE,
     "list_ssh_keys": READ,
     "create_ssh_key": ASSIGN,
     "delete_ssh_key": ASSIGN,
     "list_events": READ,
     "get_audit_log": AUDIT,
+    "get_account": ACCOUNT,
+    "close_account": OWNER,
+    "get_quotas": ACCOUNT,
+    "get_balance": MONEY,
+    "get_usage": READ,
+    "list_invoices": MONEY,
+    "get_invoice": MONEY,
+    "get_prices": READ,
     "assign_vm_to_team": ASSIGN,
     "remove_vm_from_team": ASSIGN,
     "list_team_instances": READ,
@@ -91,6 +113,37 @@ OPERATIONS: dict[str, Requirement] = {
     "list_team_keys": ADMIN,
     "create_team_key": ADMIN,
     "revoke_team_key": ADMIN,
+    "rotate_team_key": ADMIN,
+    "list_keys": ASSIGN,
+    "create_key": ASSIGN,
+    "rotate_key": ASSIGN,
+    "revoke_key": ASSIGN,
+    # Everything under /admin.
+    "admin_list_accounts": STAFF,
+    "admin_create_account": STAFF,
+    "admin_get_account": STAFF,
+    "admin_close_account": STAFF,
+    "admin_reopen_account": STAFF,
+    "admin_credit_account": STAFF,
+    "admin_list_keys": STAFF,
+    "admin_create_key": STAFF,
+    "admin_rotate_key": STAFF,
+    "admin_revoke_key": STAFF,
+    "admin_get_account_quotas": STAFF,
+    "admin_set_account_quota": STAFF,
+    "admin_get_audit_log": STAFF,
+    "admin_list_quotas": STAFF,
+    "admin_set_quota": STAFF,
+    "admin_list_regions": STAFF,
+    "admin_save_region": STAFF,
+    "admin_list_hosts": STAFF,
+    "admin_change_host": STAFF,
+    "admin_list_gpus": STAFF,
+    "admin_list_pools": STAFF,
+    "admin_list_templates": STAFF,
+    "admin_change_template": STAFF,
+    "admin_list_prices": STAFF,
+    "admin_change_price": STAFF,
 }
 
 

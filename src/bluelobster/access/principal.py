@@ -1,14 +1,16 @@
 """The caller: found by API key before anything of the request is read."""
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
-from bluelobster.access.keys import hash_of, prefix_of
-from bluelobster.access.permissions import Requirement, Role
+from bluelobster.access.keys import Network, hash_of, prefix_of
+from bluelobster.access.permissions import ROLES, Requirement, Role
 from bluelobster.db.pool import Pool
-from bluelobster.http.errors import Forbidden, Unauthorized
+from bluelobster.http.errors import AddressNotAllowed, Forbidden, Unauthorized
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Principal:
     role: Role
     key_prefix: str
     team_id: UUID | None = None
+    expires_at: datetime | None = None
+    allowed_networks: Sequence[Network] | None = None
 
     @property
     def is_staff(self) -> bool:
@@ -41,19 +45,45 @@ class Principal:
         if refusal := requirement.refuses(self.role, self.team_id is not None):
             raise Forbidden(refusal)
 
+    def require_address(self, host: str) -> None:
+        """Raises AddressNotAllowed unless the key may be used from this address."""
+        if self.allowed_networks is None:
+            return
+        try:
+            address = ip_address(host)
+        except ValueError:
+            raise AddressNotAllowed(host) from None
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        if not any(address in network for network in self.allowed_networks):
+            raise AddressNotAllowed(str(address))
+
+    def must_not_exceed(self, role: Role) -> None:
+        """Nobody gives, changes or takes a role above their own. Raises Forbidden."""
+        if ROLES.index(role) > ROLES.index(self.role):
+            raise Forbidden(f"This key's role is '{self.role}': it cannot decide about the role '{role}'")
+
 
 async def identify(pool: Pool, key: str | None, now: datetime) -> Principal:
-    """The caller behind a key; raises Unauthorized for none, a wrong, an expired or a revoked one."""
+    """The caller behind a key; raises Unauthorized for none, a wrong, an expired or a revoked one, and for any of a
+    closed account."""
     prefix = prefix_of(key) if key else None
     if key is None or prefix is None:
         raise Unauthorized
     async with pool.connection() as connection:
         cursor = await connection.execute(
-            """select account_id, role, hash, team_id from api_keys
-               where prefix = %s and revoked_at is null and (expires_at is null or expires_at > %s)""",
-            (prefix, now),
+            """select k.hash, case when k.old_until > %(now)s then k.old_hash end, k.account_id, k.role, k.team_id,
+                      k.expires_at, k.allowed_networks
+               from api_keys k join accounts a on a.id = k.account_id
+               where k.prefix = %(prefix)s and k.revoked_at is null and a.closed_at is null
+                 and (k.expires_at is null or k.expires_at > %(now)s)""",
+            {"prefix": prefix, "now": now},
         )
         row = await cursor.fetchone()
-    if row is None or not hmac.compare_digest(row[2], hash_of(key)):
+    if row is None:
         raise Unauthorized
-    return Principal(account_id=row[0], role=row[1], key_prefix=prefix, team_id=row[3])
+    good, old, account_id, role, team_id, expires_at, networks = row
+    given = hash_of(key)
+    if not hmac.compare_digest(good, given) and not (old is not None and hmac.compare_digest(old, given)):
+        raise Unauthorized
+    return Principal(account_id, role, prefix, team_id, expires_at, networks)

@@ -49,6 +49,9 @@ class IdentifiedRoute(APIRoute):
                 raise
 
         async def permitted(request: Request, principal: Principal) -> Response:
+            host = request.client.host if request.client else ""
+            principal.require_address(host)
+            admission_of(request).uses.note(principal.key_prefix, host, clock_of(request).now())
             principal.require(requirement)
             once = await once_of(request, principal) if makes_something else None
             if once is None:
@@ -97,7 +100,10 @@ def clock_of(request: Request) -> Clock:
     return clock
 
 
-def caller_of(request: Request, _key: Annotated[str | None, Security(KEY_HEADER)]) -> Principal:
+# Dependencies are coroutines although they wait for nothing: FastAPI hands functions to threads.
+
+
+async def caller_of(request: Request, _key: Annotated[str | None, Security(KEY_HEADER)]) -> Principal:
     principal: Principal = request.state.principal
     return principal
 
@@ -122,12 +128,20 @@ async def audited_transaction(request: Request) -> AsyncIterator[Tx]:
         line.kept = True
 
 
-def mark_section(_mark: Annotated[Any, Query(alias="_mark_section", title=" Mark Section")] = None) -> None:
+async def database_of(request: Request) -> Pool:
+    return pool_of(request)
+
+
+async def time_of(request: Request) -> Clock:
+    return clock_of(request)
+
+
+async def mark_section(_mark: Annotated[Any, Query(alias="_mark_section", title=" Mark Section")] = None) -> None:
     """Accepted because published clients send it, and ignored."""
 
 
 Caller = Annotated[Principal, Depends(caller_of)]
 Transaction = Annotated[Tx, Depends(transaction_of, scope="function")]
-Database = Annotated[Pool, Depends(pool_of)]
-Time = Annotated[Clock, Depends(clock_of)]
+Database = Annotated[Pool, Depends(database_of)]
+Time = Annotated[Clock, Depends(time_of)]
 MARKED = [Depends(mark_section)]

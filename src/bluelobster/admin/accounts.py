@@ -2,16 +2,20 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from uuid import UUID
 
 import click
 
-from bluelobster.access.accounts import create_account, find_account, list_accounts
-from bluelobster.access.keys import create_key, list_keys, revoke_key
+from bluelobster.access.accounts import create_account, find_account, is_staff
+from bluelobster.access.keys import ApiKey, create_key, find_key, list_keys, revoke_key, rotate_key
 from bluelobster.access.permissions import ROLES, Role
+from bluelobster.accounts.account import every_account
+from bluelobster.accounts.close import close, reopen
 from bluelobster.admin.session import Wrong, found, run, show
 from bluelobster.app import Parts
 from bluelobster.billing.ledger import credit as add_credit
-from bluelobster.db.pool import transaction
+from bluelobster.db.pool import Tx, transaction
+from bluelobster.keys.request import MOST_HOURS
 
 
 @click.group()
@@ -39,10 +43,10 @@ def show_accounts() -> None:
 
     async def action(parts: Parts) -> None:
         async with parts.pool.connection() as connection:
-            accounts = await list_accounts(connection)
+            accounts = await every_account(connection)
         show(
-            ("name", "role", "credit", "since"),
-            [(a.name, a.role, dollars(a.balance_cents), a.created_at.date()) for a in accounts],
+            ("name", "role", "credit", "since", "closed"),
+            [(a.name, a.role, dollars(a.balance_cents), day(a.created_at), day(a.closed_at)) for a in accounts],
         )
 
     run(action)
@@ -58,13 +62,44 @@ def credit_account(name: str, amount: str, reason: str) -> None:
 
     async def action(parts: Parts) -> None:
         async with transaction(parts.pool) as tx:
-            account_id = await find_account(tx, name)
-            if account_id is None:
-                raise Wrong(f"there is no account {name}")
-            await add_credit(tx, account_id, cents, reason, parts.clock.now())
+            await add_credit(tx, await named(tx, name), cents, reason, parts.clock.now())
         click.echo(f"{dollars(cents)} credited to {name}" if cents > 0 else f"{dollars(-cents)} taken from {name}")
 
     run(action)
+
+
+@account.command("close")
+@click.argument("name")
+def close_account(name: str) -> None:
+    """Let nobody in any more: for an account that has nothing and owes nothing. Its keys are revoked."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            await close(tx, await named(tx, name), parts.clock.now())
+        click.echo(f"account {name} is closed")
+
+    run(action)
+
+
+@account.command("reopen")
+@click.argument("name")
+def reopen_account(name: str) -> None:
+    """Open an account again; it needs new keys."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            await reopen(tx, await named(tx, name))
+        click.echo(f"account {name} is open; give it a key with: bluelobster admin key add {name}")
+
+    run(action)
+
+
+async def named(tx: Tx, name: str) -> UUID:
+    """The account with this name. Raises Wrong."""
+    account_id = await find_account(tx, name)
+    if account_id is None:
+        raise Wrong(f"there is no account {name}")
+    return account_id
 
 
 @click.group()
@@ -85,13 +120,11 @@ def add_key(account_name: str, name: str, role: Role, days: int | None) -> None:
     async def action(parts: Parts) -> None:
         now = parts.clock.now()
         async with transaction(parts.pool) as tx:
-            owner = next((each for each in await list_accounts(tx) if each.name == account_name), None)
-            if owner is None:
-                raise Wrong(f"there is no account {account_name}")
-            if role == "staff" and owner.role != "staff":
+            account_id = await named(tx, account_name)
+            if role == "staff" and not await is_staff(tx, account_id):
                 raise Wrong(f"{account_name} is a customer: only an account added with --staff has staff keys")
             expires_at = now + timedelta(days=days) if days else None
-            click.echo(await create_key(tx, owner.id, name, role, now, expires_at))
+            click.echo(await create_key(tx, account_id, name, role, now, expires_at))
 
     run(action)
 
@@ -105,12 +138,29 @@ def show_keys() -> None:
             keys = await list_keys(connection)
         now = datetime.now(UTC)
         show(
-            ("prefix", "account", "name", "role", "team", "state"),
+            ("prefix", "account", "name", "role", "team", "state", "last used"),
             [
-                (k.prefix, k.account, k.name, k.role, k.team or "-", state_of(k.revoked_at, k.expires_at, now))
+                (k.prefix, k.account, k.name, k.role, k.team or "-", state_of(k.revoked_at, k.expires_at, now), used(k))
                 for k in keys
             ],
         )
+
+    run(action)
+
+
+@key.command("rotate")
+@click.argument("prefix")
+@click.option("--overlap-hours", type=click.IntRange(0, MOST_HOURS), default=24, show_default=True)
+def rotate(prefix: str, overlap_hours: int) -> None:
+    """Give a key another secret and print it; the old one is good for some hours longer."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            known = await find_key(tx, prefix)
+            if known is None:
+                raise Wrong(f"there is no key with prefix {prefix}")
+            overlap = timedelta(hours=overlap_hours)
+            click.echo(await rotate_key(tx, known.id, prefix, overlap, parts.clock.now()))
 
     run(action)
 
@@ -134,6 +184,14 @@ def state_of(revoked_at: datetime | None, expires_at: datetime | None, now: date
     if expires_at is None:
         return "valid"
     return f"expired {expires_at.date()}" if expires_at <= now else f"valid until {expires_at.date()}"
+
+
+def day(moment: str | None) -> str:
+    return (moment or "-").partition("T")[0]
+
+
+def used(key: ApiKey) -> str:
+    return f"{key.last_used_at:%Y-%m-%d %H:%M} from {key.last_used_ip or 'elsewhere'}" if key.last_used_at else "never"
 
 
 def cents_of(amount: str) -> int:

@@ -5,6 +5,7 @@ import click
 from bluelobster.admin.replacing import outcome, replace_option
 from bluelobster.admin.session import Wrong, found, run, show
 from bluelobster.app import Parts
+from bluelobster.billing.prices import set_type_price
 from bluelobster.catalog.gpus import GpuModel, list_gpus, save_gpu, save_gpu_model
 from bluelobster.catalog.hosts import find_host
 from bluelobster.catalog.regions import Region, list_regions, save_region
@@ -140,9 +141,10 @@ def add_type(
 
     async def action(parts: Parts) -> None:
         async with transaction(parts.pool) as tx:
-            before = {each.name: each for each in await list_types(tx)}.get(name)
+            before = {each.name: each for each in await list_types(tx, parts.clock.now())}.get(name)
             said = outcome(f"type {name}", before, kind, replace)
             await save_type(tx, kind)
+            await set_type_price(tx, name, cents, parts.clock.now())
         click.echo(said)
 
     run(action)
@@ -154,7 +156,7 @@ def show_types() -> None:
 
     async def action(parts: Parts) -> None:
         async with parts.pool.connection() as connection:
-            types = await list_types(connection)
+            types = await list_types(connection, parts.clock.now())
         show(
             ("name", "cents/h", "vcpus", "memory GB", "disk GB", "gpus", "model"),
             [(t.name, t.price_cents_per_hour, t.vcpus, t.memory_gb, t.disk_gb, t.gpus, t.gpu_model) for t in types],

@@ -60,6 +60,7 @@ def host() -> None:
 @click.option(
     "--iso-storage", help="Where ISO images go that machines boot from (default: the storage, if it takes them)"
 )
+@click.option("--backup-storage", help="Where machines are backed up to (default: they cannot be)")
 @click.option("--bridge", default="vmbr0", show_default=True)
 @click.option("--vcpu-overcommit", type=OVERCOMMIT, default=4.0, show_default=True)
 @click.option("--memory-overcommit", type=OVERCOMMIT, default=1.0, show_default=True)
@@ -73,6 +74,7 @@ def add_host(
     node: str | None,
     storage: str,
     iso_storage: str | None,
+    backup_storage: str | None,
     bridge: str,
     vcpu_overcommit: float,
     memory_overcommit: float,
@@ -91,7 +93,19 @@ def add_host(
     async def action(parts: Parts) -> None:
         capacity = await look_at(endpoint, node or name, storage, (vcpu_overcommit, memory_overcommit, disk_overcommit))
         isos, without = await place_for_isos(endpoint, node or name, storage, iso_storage)
-        new = NewHost(name, region, endpoint, node or name, storage, bridge, capacity, iso_storage=isos)
+        if backup_storage is not None:
+            await look_at_backup_storage(endpoint, node or name, backup_storage)
+        new = NewHost(
+            name,
+            region,
+            endpoint,
+            node or name,
+            storage,
+            bridge,
+            capacity,
+            iso_storage=isos,
+            backup_storage=backup_storage,
+        )
         async with transaction(parts.pool) as tx:
             for other in await list_hosts(tx):
                 same = other.node == new.node and fingerprint is not None and other.fingerprint == endpoint.fingerprint
@@ -162,6 +176,16 @@ async def place_for_isos(
     return (None if without else name), without
 
 
+async def look_at_backup_storage(endpoint: Endpoint, node: str, name: str) -> None:
+    """Raises Wrong for a storage that takes no backups."""
+    async with PveClient(endpoint, node) as client:
+        stores = {each.name: each for each in await client.storages()}
+    if name not in stores:
+        raise Wrong(f"the node has no storage {name}; it has {', '.join(stores)}")
+    if "backup" not in stores[name].content:
+        raise Wrong(f"storage {name} does not allow the content backup")
+
+
 def distrust(endpoint: Endpoint, error: errors.CertificateMismatch) -> str:
     """Why the host's certificate is not believed, and what to do about it."""
     if endpoint.fingerprint is None:
@@ -180,7 +204,7 @@ def show_hosts() -> None:
         async with parts.pool.connection() as connection:
             hosts = await list_hosts(connection)
         show(
-            ("name", "region", "status", "vCPUs", "memory GB", "disk GB", "firewall", "last seen"),
+            ("name", "region", "status", "vCPUs", "memory GB", "disk GB", "backups", "firewall", "last seen"),
             [
                 (
                     h.id,
@@ -189,6 +213,7 @@ def show_hosts() -> None:
                     f"{h.vcpus_used}/{h.vcpus}",
                     f"{h.memory_gb_used}/{h.memory_gb}",
                     f"{h.disk_gb_used}/{h.disk_gb}",
+                    h.backup_storage or "none",
                     {True: "on", False: "OFF", None: "unknown"}[h.firewall],
                     f"{h.seen_at:%Y-%m-%d %H:%M:%S}" if h.seen_at else "never",
                 )

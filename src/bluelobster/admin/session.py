@@ -18,6 +18,7 @@ from bluelobster.access.sealing import Seal, Unreadable
 from bluelobster.admin.refusals import refusal
 from bluelobster.app import Parts, assembled
 from bluelobster.db.migrate import migrate
+from bluelobster.http.errors import ApiError
 from bluelobster.pve import errors
 from bluelobster.serve import settings_from_environment
 from bluelobster.settings import Settings
@@ -62,6 +63,8 @@ def run(action: Callable[[Parts], Awaitable[None]]) -> None:
         raise Wrong(refusal(error)) from error
     except errors.NoAnswer as error:
         raise Wrong(f"the host does not answer: {error}") from error
+    except ApiError as error:
+        raise Wrong(error.message) from error
     except errors.PveError as error:
         raise Wrong(f"the host says: {error}") from error
     except (Unreadable, OSError) as error:

@@ -15,7 +15,7 @@ from bluelobster.admin.session import Wrong, found, run, show
 from bluelobster.app import Parts
 from bluelobster.catalog.hosts import Host, list_hosts
 from bluelobster.catalog.images import BadImage, downloaded, provide
-from bluelobster.catalog.templates import KNOWN, OsType, Template, list_templates, withdraw_template
+from bluelobster.catalog.templates import KNOWN, OsType, Template, hide_template, list_templates
 from bluelobster.db.pool import transaction
 
 BUILT = ("DEBIAN-12", "TINY-LINUX")
@@ -172,7 +172,20 @@ def withdraw(name: str) -> None:
 
     async def action(parts: Parts) -> None:
         async with transaction(parts.pool) as tx:
-            found(f"template {name} on offer", await withdraw_template(tx, name))
+            found(f"template {name} on offer", await hide_template(tx, name, True))
         click.echo(f"template {name} is no longer offered")
+
+    run(action)
+
+
+@template.command("offer")
+@click.argument("name")
+def offer(name: str) -> None:
+    """Offer a template again that was withdrawn."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            found(f"withdrawn template {name}", await hide_template(tx, name, False))
+        click.echo(f"template {name} is offered again")
 
     run(action)

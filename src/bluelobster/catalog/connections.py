@@ -1,11 +1,15 @@
 """Open connections to hosts, one client each, renewed when the host's record changes."""
 
+import math
+import time
 from types import TracebackType
 
 from bluelobster.access.sealing import Seal
 from bluelobster.catalog.hosts import Host, find_host
 from bluelobster.db.pool import Pool
 from bluelobster.pve import PveClient
+
+FRESH_SECONDS = 2.0
 
 
 class Connections:
@@ -15,6 +19,7 @@ class Connections:
         self._pool = pool
         self._seal = seal
         self._clients: dict[str, tuple[Host, PveClient]] = {}
+        self._read: dict[str, float] = {}
 
     async def __aenter__(self) -> "Connections":
         return self
@@ -26,7 +31,10 @@ class Connections:
             await client.aclose()
 
     async def to(self, host_id: str) -> PveClient:
-        """The client of a host; LookupError for a host that is not on record."""
+        """The client of a host, by a record that is at most two seconds old; LookupError for one that is not on
+        record."""
+        if time.monotonic() - self._read.get(host_id, -math.inf) < FRESH_SECONDS:
+            return self._clients[host_id][1]
         async with self._pool.connection() as connection:
             host = await find_host(connection, host_id)
         if host is None:
@@ -35,6 +43,7 @@ class Connections:
 
     async def to_host(self, host: Host) -> PveClient:
         """The client of a host whose record is at hand."""
+        self._read[host.id] = time.monotonic()
         known = self._clients.get(host.id)
         if known is not None and same_way(known[0], host):
             return known[1]

@@ -9,8 +9,8 @@ from bluelobster.access.sealing import Seal
 from bluelobster.db.pool import Tx
 from bluelobster.pve import Endpoint
 
-COLUMNS = """id, region, api_url, node, token_sealed, fingerprint, storage, iso_storage, bridge, ssh_port,
-             status, vcpus, memory_gb, disk_gb, vcpus_used, memory_gb_used, disk_gb_used, seen_at, firewall"""
+COLUMNS = """id, region, api_url, node, token_sealed, fingerprint, storage, iso_storage, backup_storage, bridge,
+             ssh_port, status, vcpus, memory_gb, disk_gb, vcpus_used, memory_gb_used, disk_gb_used, seen_at, firewall"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Host:
     fingerprint: str | None
     storage: str
     iso_storage: str | None
+    backup_storage: str | None
     bridge: str
     ssh_port: int
     status: str
@@ -65,6 +66,7 @@ class NewHost:
     capacity: Capacity
     ssh_port: int = 22
     iso_storage: str | None = None
+    backup_storage: str | None = None
 
 
 def token_purpose(host_id: str) -> str:
@@ -75,14 +77,14 @@ async def save_host(tx: Tx, host: NewHost, seal: Seal, now: datetime) -> None:
     """Add a host, or change how it is reached and what it may promise; what is used on it stays."""
     await tx.execute(
         """insert into hosts (id, region, api_url, node, token_sealed, fingerprint, storage, bridge, ssh_port,
-                              vcpus, memory_gb, disk_gb, created_at, iso_storage)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                              vcpus, memory_gb, disk_gb, created_at, iso_storage, backup_storage)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
            on conflict (id) do update set
              region = excluded.region, api_url = excluded.api_url, node = excluded.node,
              token_sealed = excluded.token_sealed, fingerprint = excluded.fingerprint,
              storage = excluded.storage, bridge = excluded.bridge, ssh_port = excluded.ssh_port,
              vcpus = excluded.vcpus, memory_gb = excluded.memory_gb, disk_gb = excluded.disk_gb,
-             iso_storage = excluded.iso_storage""",
+             iso_storage = excluded.iso_storage, backup_storage = excluded.backup_storage""",
         (
             host.id,
             host.region,
@@ -98,6 +100,7 @@ async def save_host(tx: Tx, host: NewHost, seal: Seal, now: datetime) -> None:
             host.capacity.disk_gb,
             now,
             host.iso_storage,
+            host.backup_storage,
         ),
     )
 

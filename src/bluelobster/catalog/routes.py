@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Transaction
+from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Time, Transaction
 from bluelobster.catalog import templates, types
 from bluelobster.catalog.resources import resources
 
@@ -20,9 +20,9 @@ async def list_templates(_caller: Caller, tx: Transaction) -> Any:
 
 
 @router.get("/available", summary="Instance types and where they are available")
-async def get_available_instances(_caller: Caller, tx: Transaction) -> Any:
+async def get_available_instances(_caller: Caller, tx: Transaction, clock: Time) -> Any:
     """Every instance type with its size and price, and the regions that have room for one now."""
-    return {"data": await types.available(tx)}
+    return {"data": await types.available(tx, clock.now())}
 
 
 @staff_router.get("/resources", summary="Free capacity of each host")

@@ -81,10 +81,34 @@ async def place_image(tx: Tx, template: str, host_id: str, volume: str) -> None:
     )
 
 
-async def withdraw_template(tx: Tx, name: str) -> bool:
-    """Offer a template no longer; instances made from it keep their name for it."""
-    done = await tx.execute("update templates set hidden = true where name = %s and not hidden", (name,))
+async def hide_template(tx: Tx, name: str, hidden: bool) -> bool:
+    """Offer a template no longer, or again; instances made from it keep their name for it. False where it is so
+    already, and for an unknown one."""
+    done = await tx.execute("update templates set hidden = %s where name = %s and hidden <> %s", (hidden, name, hidden))
     return done.rowcount == 1
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A template that was ever offered, and the hosts that have its image."""
+
+    name: str
+    display_name: str
+    os_type: OsType
+    min_disk_gb: int
+    hidden: bool
+    hosts: list[str]
+
+
+async def every_template(tx: Tx) -> list[Kept]:
+    """Those that are offered, and those that are not."""
+    async with tx.cursor(row_factory=class_row(Kept)) as cursor:
+        await cursor.execute(
+            """select name, display_name, os_type, min_disk_gb, hidden,
+                      array(select host_id from host_templates h where h.template = t.name order by 1) as hosts
+               from templates t order by name"""
+        )
+        return await cursor.fetchall()
 
 
 async def find_template(tx: Tx, name: str) -> Template | None:

@@ -1,6 +1,7 @@
 """Instance types: sizes with a price, and where there is room for them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from psycopg.rows import class_row, dict_row
@@ -23,20 +24,28 @@ class InstanceType:
     gpu_model: str | None
 
 
-COLUMNS = "name, description, gpu_description, price_cents_per_hour, vcpus, memory_gb, disk_gb, gpus, gpu_model"
+# A type with its price at a moment.
+PRICED = """instance_types t join prices p
+            on p.item = 'instance_hour' and p.instance_type = t.name and p.during @> %(now)s::timestamptz"""
 
 
 async def save_type(tx: Tx, kind: InstanceType) -> None:
-    """Add a type or change it; machines that run keep the size and price they were launched with."""
+    """Add a type with the price it begins with, or change all but its price. Machines that run keep the size and price
+    they were launched with."""
     await tx.execute(
-        f"""insert into instance_types ({COLUMNS})
-            values (%(name)s, %(description)s, %(gpu_description)s, %(price_cents_per_hour)s, %(vcpus)s,
-                    %(memory_gb)s, %(disk_gb)s, %(gpus)s, %(gpu_model)s)
-            on conflict (name) do update set
-              description = excluded.description, gpu_description = excluded.gpu_description,
-              price_cents_per_hour = excluded.price_cents_per_hour, vcpus = excluded.vcpus,
-              memory_gb = excluded.memory_gb, disk_gb = excluded.disk_gb, gpus = excluded.gpus,
-              gpu_model = excluded.gpu_model, retired = false""",
+        """insert into instance_types (name, description, gpu_description, vcpus, memory_gb, disk_gb, gpus, gpu_model)
+           values (%(name)s, %(description)s, %(gpu_description)s, %(vcpus)s, %(memory_gb)s, %(disk_gb)s, %(gpus)s,
+                   %(gpu_model)s)
+           on conflict (name) do update set
+             description = excluded.description, gpu_description = excluded.gpu_description, vcpus = excluded.vcpus,
+             memory_gb = excluded.memory_gb, disk_gb = excluded.disk_gb, gpus = excluded.gpus,
+             gpu_model = excluded.gpu_model, retired = false""",
+        vars(kind),
+    )
+    await tx.execute(
+        """insert into prices (item, instance_type, cents, during)
+           select 'instance_hour', %(name)s, %(price_cents_per_hour)s, '(,)'
+           where not exists (select from prices where instance_type = %(name)s)""",
         vars(kind),
     )
 
@@ -47,24 +56,28 @@ async def retire_type(tx: Tx, name: str) -> bool:
     return done.rowcount == 1
 
 
-async def list_types(tx: Tx) -> list[InstanceType]:
+async def list_types(tx: Tx, now: datetime) -> list[InstanceType]:
+    """Every type on sale, at its price now."""
     async with tx.cursor(row_factory=class_row(InstanceType)) as cursor:
         await cursor.execute(
-            f"select {COLUMNS} from instance_types where not retired order by gpus, price_cents_per_hour, name"
+            f"""select t.name, t.description, t.gpu_description, p.cents as price_cents_per_hour, t.vcpus, t.memory_gb,
+                       t.disk_gb, t.gpus, t.gpu_model
+                from {PRICED} where not t.retired order by t.gpus, p.cents, t.name""",
+            {"now": now},
         )
         return await cursor.fetchall()
 
 
-async def available(tx: Tx) -> list[dict[str, Any]]:
+async def available(tx: Tx, now: datetime) -> list[dict[str, Any]]:
     """Every type on sale with the regions that have room for one now, as the API shows it."""
     async with tx.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
-            """with free as (
+            f"""with free as (
                  select h.id, h.region, h.vcpus - h.vcpus_used as vcpus, h.memory_gb - h.memory_gb_used as memory_gb,
                         h.disk_gb - h.disk_gb_used as disk_gb,
                         coalesce((select jsonb_object_agg(model, n) from
                           (select model, count(*) as n from gpus g
-                           where g.host_id = h.id and g.instance_id is null group by model) by_model), '{}') as gpus
+                           where g.host_id = h.id and g.instance_id is null group by model) by_model), '{{}}') as gpus
                  from hosts h
                  where h.status = 'active'
                    and exists (select from host_templates t join templates on name = template and not hidden
@@ -72,15 +85,16 @@ async def available(tx: Tx) -> list[dict[str, Any]]:
                    and exists (select from addresses a join address_pools p on p.id = a.pool_id
                                where p.region = h.region and a.instance_id is null)
                )
-               select t.*, coalesce((
+               select t.*, p.cents as price_cents_per_hour, coalesce((
                  select jsonb_agg(jsonb_build_object('name', r.name, 'description', r.description, 'location',
                           jsonb_build_object('city', r.city, 'state', r.state, 'country', r.country)) order by r.name)
                  from regions r
                  where exists (select from free f where f.region = r.name and f.vcpus >= t.vcpus
                    and f.memory_gb >= t.memory_gb and f.disk_gb >= t.disk_gb
                    and coalesce((f.gpus->>t.gpu_model)::int, 0) >= t.gpus)), '[]') as regions
-               from instance_types t where not t.retired
-               order by t.gpus, t.price_cents_per_hour, t.name"""
+               from {PRICED} where not t.retired
+               order by t.gpus, p.cents, t.name""",
+            {"now": now},
         )
         return [type_view(row) for row in await cursor.fetchall()]
 

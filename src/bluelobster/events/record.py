@@ -14,12 +14,17 @@ InstanceKind = Literal[
     "instance.failed",
     "instance.power",
     "instance.renamed",
+    "instance.restored",
     "instance.team",
     "instance.terminating",
     "instance.deleted",
 ]
+# Of an instance, too: what became of its backups, and of those that its schedule asks for.
+BackupKind = Literal[
+    "backup.completed", "backup.failed", "backup.missed", "backup.deleted", "backup.lost", "backup.found"
+]
 TaskKind = Literal["task.created", "task.processing", "task.completed", "task.failed"]
-Kind = Literal[InstanceKind, TaskKind]
+Kind = Literal[InstanceKind, BackupKind, TaskKind]
 
 WAKE = "events_recorded"
 SYSTEM = "system"
@@ -34,31 +39,30 @@ INSTANCE: LiteralString = f"""
       select i.account_id, i.team_id, i.id, t.id, %(kind)s,
              jsonb_build_object('name', i.name, 'status', i.status, 'power_status', i.power_status) || %(more)s,
              coalesce(%(actor)s, t.key_prefix, '{SYSTEM}'), %(now)s
-      from instances i left join tasks t on t.instance_id = i.id and t.ended_at is null
+      from instances i left join tasks t on t.instance_id = i.id and t.ended_at is null and t.holds_instance
       where i.id = %(instance_id)s returning kind)
     {_TELL}"""
 
-TASK: LiteralString = f"""
-    with recorded as (
+
+def recorded_task(change: LiteralString) -> LiteralString:
+    """A statement that makes or changes a task, and records what the task became, if it did. `change` inserts into or
+    updates `tasks`; the statement takes its values, and `now`."""
+    return f"""
+    with t as ({change} returning tasks.*),
+    recorded as (
       insert into events ({_COLUMNS})
       select coalesce(i.account_id, t.account_id), i.team_id, t.instance_id, t.id,
              case t.status when 'PENDING' then 'task.created' else 'task.' || lower(t.status) end,
              jsonb_build_object('operation', t.operation, 'status', t.status, 'message', t.message,
                                 'progress', t.progress),
              coalesce(t.key_prefix, '{SYSTEM}'), %(now)s
-      from tasks t left join instances i on i.id = t.instance_id
-      where t.id = %(task_id)s returning kind)
+      from t left join instances i on i.id = t.instance_id returning kind)
     {_TELL}"""
 
 
 async def record_instance(
-    tx: Tx, kind: InstanceKind, instance_id: UUID, now: datetime, actor: str | None = None, **more: Any
+    tx: Tx, kind: InstanceKind | BackupKind, instance_id: UUID, now: datetime, actor: str | None = None, **more: Any
 ) -> None:
     """An instance became what its row says now. Without `actor`, whoever asked for the operation on it did it."""
     values = {"kind": kind, "instance_id": instance_id, "now": now, "actor": actor, "more": Jsonb(more)}
     await tx.execute(INSTANCE, values)
-
-
-async def record_task(tx: Tx, task_id: UUID, now: datetime) -> None:
-    """A task became what its row says now."""
-    await tx.execute(TASK, {"task_id": task_id, "now": now})

@@ -25,14 +25,14 @@ LastSeen = Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=HIGHEST,
 STREAMED = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
 
-def wanted_of(
+async def wanted_of(
     instance_id: Annotated[UUID | None, Query(description="Only of this instance")] = None,
     kind: Annotated[list[Kind] | None, Query(description="Only of this kind; may be repeated")] = None,
 ) -> Wanted:
     return Wanted(instance_id, kind)
 
 
-def feed_of(request: Request) -> Feed:
+async def feed_of(request: Request) -> Feed:
     feed: Feed = request.app.state.feed
     return feed
 

@@ -5,6 +5,7 @@ from typing import Any
 from bluelobster.access.principal import Sight
 from bluelobster.catalog.connections import Connections
 from bluelobster.db.pool import Pool
+from bluelobster.firewall.changing import changing
 from bluelobster.firewall.reach import place_of, reaching
 from bluelobster.firewall.rule import FirewallRule, checked_rule
 from bluelobster.firewall.wall import Wall, marks_to_the_front, once, read_wall
@@ -20,7 +21,7 @@ async def add_rule(
     place = await place_of(pool, sight, instance_id)
     rule = checked_rule(wanted)
     must_be_rented(place.instance)
-    async with reaching(connections, place.instance) as pve:
+    async with changing(pool, place) as place, reaching(connections, place.instance) as pve:
         await put_in_front(pve, place.instance.vmid, rule)
     return {"status": "success", "message": "Firewall rule added", "rule": {"pos": 0, **rule}}
 

@@ -5,6 +5,7 @@ from typing import Any
 from bluelobster.access.principal import Sight
 from bluelobster.catalog.connections import Connections
 from bluelobster.db.pool import Pool
+from bluelobster.firewall.changing import changing
 from bluelobster.firewall.reach import place_of, reaching
 from bluelobster.firewall.show import rule_not_found
 from bluelobster.firewall.wall import read_wall
@@ -16,7 +17,7 @@ async def delete_rule(pool: Pool, connections: Connections, sight: Sight, instan
     firewall changed in between: another rule may have come to that position."""
     place = await place_of(pool, sight, instance_id)
     must_be_rented(place.instance)
-    async with reaching(connections, place.instance) as pve:
+    async with changing(pool, place) as place, reaching(connections, place.instance) as pve:
         own = (await read_wall(pve, place.instance.vmid)).own
         if not 0 <= pos < len(own):
             raise rule_not_found(pos)

@@ -7,6 +7,7 @@ from pydantic import Field
 from bluelobster.access.principal import Sight
 from bluelobster.catalog.connections import Connections
 from bluelobster.db.pool import Pool
+from bluelobster.firewall.changing import changing
 from bluelobster.firewall.reach import place_of, reaching
 from bluelobster.firewall.status import POLICY, status_of
 from bluelobster.firewall.wall import read_wall, switch_off, switch_on
@@ -33,8 +34,8 @@ async def update(
     place = await place_of(pool, sight, instance_id)
     policies = checked_policies(wanted)
     must_be_rented(place.instance)
-    vmid = place.instance.vmid
-    async with reaching(connections, place.instance) as pve:
+    async with changing(pool, place) as place, reaching(connections, place.instance) as pve:
+        vmid = place.instance.vmid
         before = (await read_wall(pve, vmid)).options
         unsaid = {"policy_in": before.policy_in or POLICY, "policy_out": before.policy_out or POLICY}
         if wanted.enable is False:

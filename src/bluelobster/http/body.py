@@ -30,3 +30,11 @@ def unfit(rule: str) -> RequestValidationError:
 
 
 JsonBody = Annotated[Any, Depends(json_body)]
+
+
+async def optional_json_body(request: Request) -> Any:
+    """The same, and None where there is no body at all."""
+    return await json_body(request) if await request.body() else None
+
+
+OptionalJsonBody = Annotated[Any, Depends(optional_json_body)]

@@ -46,6 +46,15 @@ class Forbidden(ApiError):
         super().__init__("forbidden", message)
 
 
+class AddressNotAllowed(ApiError):
+    """The key is right, but may not be used from there."""
+
+    status = 403
+
+    def __init__(self, address: str) -> None:
+        super().__init__("address_not_allowed", f"This key may not be used from {address or 'this address'}")
+
+
 class NotFound(ApiError):
     """There is no such thing within the caller's sight."""
 

@@ -1,6 +1,7 @@
-"""Moments as they may come in: written out, with their time zone."""
+"""Moments and days as they may come in: written out, moments with their time zone."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, ValidatorFunctionWrapHandler, WrapValidator
@@ -20,3 +21,20 @@ def _written_out(value: Any, parsed: ValidatorFunctionWrapHandler) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, WrapValidator(_written_out)]
+
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+DAY_RULE = "Must be a day, such as 2026-11-23"
+
+
+def _day(value: Any, parsed: ValidatorFunctionWrapHandler) -> date:
+    """A bare number would be taken for seconds."""
+    if not isinstance(value, str) or not DAY.fullmatch(value):
+        raise ValueError(DAY_RULE)
+    try:
+        day: date = parsed(value)
+    except ValueError:
+        raise ValueError(DAY_RULE) from None
+    return day
+
+
+Day = Annotated[date, WrapValidator(_day)]

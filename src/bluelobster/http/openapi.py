@@ -20,8 +20,12 @@ TAGS = {
     "HEALTH": "Whether the service and its parts work",
     "FIREWALL": "What may reach a machine, and what it may reach",
     "SSH KEYS": "Keys that launches name",
+    "KEYS": "Keys of this API",
+    "ACCOUNT": "The account itself, and how much it may have",
     "TEAMS": "Who works with which machines",
     "EVENTS": "What happened, and who did it",
+    "BILLING": "What it costs",
+    "ADMINISTRATION": "What the operator's own people keep in order",
 }
 
 

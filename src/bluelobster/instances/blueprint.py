@@ -9,26 +9,32 @@ from bluelobster.tasks.operation import GiveUp
 
 def vm_options(machine: Machine) -> dict[str, str | int]:
     """The machine in Proxmox's words. GPUs go through resource mappings: a token may not name a device."""
-    options: dict[str, str | int] = {
+    return {
+        "ostype": machine.ostype,
+        "machine": "q35",
+        "cpu": "host",
+        "agent": "enabled=1",
+        "serial0": "socket",
+        **identity(machine),
+        **firmware(machine),
+        **drives(machine),
+        **discs(machine),
+    }
+
+
+def identity(machine: Machine) -> dict[str, str | int]:
+    """What the machine is whatever is on its disk: who it is, what it has, and what its guest is told of that."""
+    return {
         "name": hostname_of(machine.name),
         "description": machine.mark,
         "tags": "bluelobster",
         "smbios1": f"uuid={machine.id}",
-        "ostype": machine.ostype,
-        "machine": "q35",
-        "cpu": "host",
         "cores": machine.vcpus,
         "memory": machine.memory_gb * 1024,
-        "agent": "enabled=1",
-        "serial0": "socket",
         **cards(machine),
-        **firmware(machine),
-        **drives(machine),
+        **{f"hostpci{number}": f"mapping={mapping},pcie=1" for number, mapping in enumerate(machine.gpus)},
         **cloud_init(machine),
     }
-    for number, mapping in enumerate(machine.gpus):
-        options[f"hostpci{number}"] = f"mapping={mapping},pcie=1"
-    return options
 
 
 def cards(machine: Machine) -> dict[str, str | int]:
@@ -58,12 +64,10 @@ def card_model(machine: Machine) -> str:
 
 
 def drives(machine: Machine) -> dict[str, str | int]:
-    """A disk made from the template's image; or the ISO image to boot from, and an empty disk that every installer
-    has a driver for."""
+    """A disk made from the template's image; or an empty one that every installer has a driver for."""
     if machine.iso_volume:
         return {
             "sata0": f"{machine.storage}:{machine.disk_gb},discard=on",
-            "ide2": f"{machine.iso_volume},media=cdrom",
             "boot": "order=ide2;sata0",
         }
     if machine.image is None:
@@ -90,20 +94,25 @@ def firmware(machine: Machine) -> dict[str, str | int]:
     return options
 
 
+def discs(machine: Machine) -> dict[str, str]:
+    """What is in its CD drives: what the first boot is told, and the ISO image that it boots from."""
+    if machine.seed_volume is not None:
+        return {"ide2": f"{machine.seed_volume},media=cdrom"}
+    cloud_init = f"{machine.storage}:cloudinit"
+    if machine.iso_volume is not None:
+        return {"ide0": cloud_init, "ide2": f"{machine.iso_volume},media=cdrom"}
+    return {"ide2": cloud_init}
+
+
 def cloud_init(machine: Machine) -> dict[str, str | int]:
     """The first boot: user, key or password, address. Without a package upgrade, which takes up to 19 minutes."""
     if machine.address is None:
         raise GiveUp("the machine lost its address")
-    addresses = {f"ipconfig{each.nic}": ip_config(each) for each in machine.addresses}
+    options: dict[str, str | int] = {f"ipconfig{each.nic}": ip_config(each) for each in machine.addresses}
     if machine.seed_volume is not None:
-        return {"ide2": f"{machine.seed_volume},media=cdrom", **addresses}
+        return options
     address = machine.address
-    options: dict[str, str | int] = {
-        "ide0" if machine.iso_volume else "ide2": f"{machine.storage}:cloudinit",
-        "ciupgrade": 0,
-        "ciuser": machine.username,
-        **addresses,
-    }
+    options |= {"ciupgrade": 0, "ciuser": machine.username}
     if address.nameservers:
         options["nameserver"] = " ".join(address.nameservers)
     if machine.ssh_key:

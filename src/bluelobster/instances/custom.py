@@ -82,7 +82,7 @@ async def launch_custom(
     tx: Tx, request: CreateVMRequest, origin: Origin, isos: IsoRules, seal: Seal, now: datetime
 ) -> Accepted:
     """Launch a machine of exact size. Raises InvalidRequest, and Conflict with what the host has left."""
-    wanted = await choose_custom(tx, request, origin.account_id, isos)
+    wanted = await choose_custom(tx, request, origin.account_id, isos, now)
     try:
         return await launch(tx, wanted, origin, seal, now)
     except (NoRoom, NoAddress) as error:
@@ -99,10 +99,10 @@ async def launch_custom(
         ) from error
 
 
-async def choose_custom(tx: Tx, request: CreateVMRequest, account_id: UUID, isos: IsoRules) -> Wanted:
-    """What to launch. Raises InvalidRequest with every broken rule in `details`."""
+async def choose_custom(tx: Tx, request: CreateVMRequest, account_id: UUID, isos: IsoRules, now: datetime) -> Wanted:
+    """What to launch, at its price now. Raises InvalidRequest with every broken rule in `details`."""
     host = await find_host(tx, request.host)
-    types = {kind.name: kind for kind in await list_types(tx)}
+    types = {kind.name: kind for kind in await list_types(tx, now)}
     templates = {template.name: template for template in await list_templates(tx)}
     kind, template = types.get(request.instance_type), templates.get(request.template_name or "")
     broken = broken_sizes(request) | broken_choices(request, host, kind, template)

@@ -10,6 +10,7 @@ from bluelobster.instances.find import Found, begin, busy, must_be_rented
 from bluelobster.instances.guest import destroy, stop
 from bluelobster.instances.machine import Machine, host_of, load_machine
 from bluelobster.instances.place import release_everything
+from bluelobster.instances.replaced import destroy_replaced, forget_replaced
 from bluelobster.tasks.operation import Ended, Operation, Step
 from bluelobster.tasks.spawn import Origin
 
@@ -24,6 +25,7 @@ async def request_deletion(tx: Tx, instance: Found, origin: Origin, now: datetim
 
 
 async def forget(machine: Machine, tx: Tx, clock: Clock) -> Ended:
+    await forget_replaced(machine, tx)
     await release_everything(tx, machine.id, "deleted", clock.now())
     await record_instance(tx, "instance.deleted", machine.id, clock.now())
     return Ended("Instance deleted successfully")
@@ -42,7 +44,11 @@ DELETE = Operation[Machine](
     name="delete_instance",
     load=load_machine,
     host_of=host_of,
-    steps=(Step("Stopping the machine", stop), Step("Removing the machine and its disks", destroy)),
+    steps=(
+        Step("Stopping the machine", stop),
+        Step("Removing what it was before it was restored", destroy_replaced),
+        Step("Removing the machine and its disks", destroy),
+    ),
     done=forget,
     failed=keep,
     complaint="Failed to delete VM",

@@ -13,10 +13,17 @@ PATIENCE_SECONDS = 120
 
 async def start(machine: Machine, node: Node) -> None:
     """Start the machine unless it runs."""
+    if await is_off(machine, node):
+        await node.finish("start", lambda: node.pve.start(machine.vmid))
+
+
+async def is_off(machine: Machine, node: Node) -> bool:
+    """Whether the machine is there and does not run; one that this try has made needs no look."""
+    if machine.status == "creating" and node.is_first_try:
+        return True
     if await machine.config(node.pve) is None:
         raise GiveUp("the hypervisor does not have the machine")
-    if (await node.pve.vm_status(machine.vmid)).power == "stopped":
-        await node.finish("start", lambda: node.pve.start(machine.vmid))
+    return (await node.pve.vm_status(machine.vmid)).power == "stopped"
 
 
 async def stop(machine: Machine, node: Node) -> None:
@@ -66,7 +73,8 @@ async def wait_for_first_boot(machine: Machine, node: Node) -> None:
     """Until the guest's agent answers: before that, a new machine is not ready."""
     if machine.has_agent:
         await node.until(lambda: agent_answers(machine, node))
-    await must_run(machine, node)
+    else:
+        await must_run(machine, node)
 
 
 async def must_run(machine: Machine, node: Node) -> None:

@@ -23,11 +23,13 @@ from bluelobster.instances.find import order
 from bluelobster.instances.guest import destroy, start, wait_for_first_boot
 from bluelobster.instances.iso import fetch_iso, forget_address, keep_address, remove_iso
 from bluelobster.instances.machine import Machine, host_of, load_machine
-from bluelobster.instances.place import release_everything, reserve_gpus, reserve_host
+from bluelobster.instances.place import Size, release_everything, reserve_gpus, reserve_host
 from bluelobster.instances.protection import protect
 from bluelobster.instances.seed import bring_seed, keep_user_data
 from bluelobster.instances.wanted import Wanted
 from bluelobster.network.addresses import assign_internal, assign_primary
+from bluelobster.quotas.quota import Item
+from bluelobster.quotas.require import require_quotas
 from bluelobster.tasks.node import Node
 from bluelobster.tasks.operation import Ended, GiveUp, Operation, Step
 from bluelobster.tasks.spawn import Origin, spawn
@@ -45,27 +47,41 @@ class Accepted:
 
 
 async def launch(tx: Tx, wanted: Wanted, origin: Origin, seal: Seal, now: datetime) -> Accepted:
-    """Reserve everything that the machine needs and queue its creation. Raises NoRoom, NoAddress, and InvalidRequest
-    for a name that is taken. A Windows machine that is asked for without a password gets one."""
+    """Reserve everything that the machine needs and queue its creation. Raises NoRoom, NoAddress, QuotaExceeded, and
+    InvalidRequest for a name that is taken. A Windows machine that is asked for without a password gets one."""
     instance_id = uuid4()
     generated = generated_password() if is_windows(wanted.template) and not wanted.password else None
+    # Hashing takes milliseconds, in which nobody else could reserve on this host.
+    secrets = sealed_or_hashed(wanted.template, wanted.password or generated, instance_id, seal)
     host_id = await reserve_host(
         tx, wanted.region, wanted.host, wanted.size, wanted.template_name, uploads=bool(wanted.user_data)
     )
-    secrets = sealed_or_hashed(wanted.template, wanted.password or generated, instance_id, seal)
-    await _insert(tx, instance_id, host_id, wanted, secrets, origin, now)
-    if wanted.iso_url is not None:
-        await keep_address(tx, instance_id, wanted.iso_url, seal)
-    if wanted.user_data is not None:
-        await keep_user_data(tx, instance_id, wanted.user_data, seal)
-    await reserve_gpus(tx, instance_id, host_id, wanted.size)
-    address = await assign_primary(tx, instance_id, wanted.region, now)
-    await assign_internal(tx, instance_id, origin.account_id, wanted.region, host_id, now)
-    operation = CREATE if wanted.template else CREATE_FROM_ISO
-    task_id = await spawn(tx, order(operation, instance_id, host_id, origin, now, "Queued"))
-    await record_instance(tx, "instance.created", instance_id, now)
+    try:
+        await _insert(tx, instance_id, host_id, wanted, secrets, origin, now)
+        if wanted.iso_url is not None:
+            await keep_address(tx, instance_id, wanted.iso_url, seal)
+        if wanted.user_data is not None:
+            await keep_user_data(tx, instance_id, wanted.user_data, seal)
+        await require_quotas(tx, origin.account_id, needs(wanted.size), wanted.size.gpu_model)
+        await reserve_gpus(tx, instance_id, host_id, wanted.size)
+        address = await assign_primary(tx, instance_id, wanted.region, now)
+        await assign_internal(tx, instance_id, origin.account_id, wanted.region, host_id, now)
+        operation = CREATE if wanted.template else CREATE_FROM_ISO
+        task_id = await spawn(tx, order(operation, instance_id, host_id, origin, now, "Queued"))
+        await record_instance(tx, "instance.created", instance_id, now)
+    except UniqueViolation as error:
+        if error.diag.constraint_name != "instances_live_name":
+            raise
+        raise InvalidRequest(
+            "name_taken", f"An instance named {wanted.name} exists already; choose another name"
+        ) from error
     concerning(instance_id)
     return Accepted(instance_id, task_id, address, wanted.username, generated)
+
+
+def needs(size: Size) -> dict[Item, int]:
+    """What a machine takes from its account's quotas."""
+    return {"instances": 1, "vcpus": size.vcpus, "memory_gb": size.memory_gb, "gpus": size.gpus}
 
 
 def is_windows(template: Template | None) -> bool:
@@ -111,26 +127,18 @@ async def _insert(
         "now": now,
         **secrets,
     }
-    try:
-        async with tx.transaction():
-            await tx.execute(
-                """insert into instances
-                     (id, account_id, team_id, name, metadata, region, host_id, instance_type, template, vcpus,
-                      memory_gb, disk_gb, gpu_count, gpu_model, price_cents_per_hour, username, ssh_key, password_hash,
-                      password_sealed, status, power_status, created_at, updated_at)
-                   values
-                     (%(id)s, %(account_id)s, %(team_id)s, %(name)s, %(metadata)s, %(region)s, %(host_id)s,
-                      %(instance_type)s, %(template)s, %(vcpus)s, %(memory_gb)s, %(disk_gb)s, %(gpu_count)s,
-                      %(gpu_model)s, %(price)s, %(username)s, %(ssh_key)s, %(password_hash)s,
-                      %(password_sealed)s, 'creating', 'unknown', %(now)s, %(now)s)""",
-                row,
-            )
-    except UniqueViolation as error:
-        if error.diag.constraint_name != "instances_live_name":
-            raise
-        raise InvalidRequest(
-            "name_taken", f"An instance named {row['name']} exists already; choose another name"
-        ) from error
+    await tx.execute(
+        """insert into instances
+             (id, account_id, team_id, name, metadata, region, host_id, instance_type, template, vcpus, memory_gb,
+              disk_gb, gpu_count, gpu_model, price_cents_per_hour, username, ssh_key, password_hash, password_sealed,
+              status, power_status, created_at, updated_at)
+           values
+             (%(id)s, %(account_id)s, %(team_id)s, %(name)s, %(metadata)s, %(region)s, %(host_id)s,
+              %(instance_type)s, %(template)s, %(vcpus)s, %(memory_gb)s, %(disk_gb)s, %(gpu_count)s,
+              %(gpu_model)s, %(price)s, %(username)s, %(ssh_key)s, %(password_hash)s, %(password_sealed)s,
+              'creating', 'unknown', %(now)s, %(now)s)""",
+        row,
+    )
 
 
 def password_purpose(instance_id: UUID) -> str:
@@ -141,8 +149,9 @@ def password_purpose(instance_id: UUID) -> str:
 
 
 async def create_vm(machine: Machine, node: Node) -> None:
-    """One call makes the machine: disk, network, first user. If it exists already, an earlier try made it."""
-    config = await machine.config(node.pve)
+    """One call makes the machine: disk, network, first user. If it exists already, an earlier try made it; the first
+    one is told so by the hypervisor where it does, and comes back to look."""
+    config = None if node.is_first_try else await machine.config(node.pve)
     if config is None:
         await bring_seed(machine, node)
         await node.finish("create", lambda: node.pve.create_vm(machine.vmid, vm_options(machine)))
@@ -162,17 +171,21 @@ async def grow_disk(machine: Machine, node: Node) -> None:
     await node.finish("grow", lambda: node.pve.resize_disk(machine.vmid, "scsi0", machine.disk_gb))
 
 
+def has_sealed_password(machine: Machine) -> bool:
+    """Whether the machine needs its password in clear once."""
+    return machine.password_sealed is not None
+
+
 async def hand_over_password(machine: Machine, node: Node) -> None:
     """Windows needs the password itself; for Linux the hash went with the creation."""
-    if machine.password_sealed is not None:
-        password = node.seal.unseal(machine.password_sealed, password_purpose(machine.id))
-        await node.pve.update_vm(machine.vmid, {"cipassword": password})
+    sealed = machine.password_sealed or b""
+    password = node.seal.unseal(sealed, password_purpose(machine.id))
+    await node.pve.update_vm(machine.vmid, {"cipassword": password})
 
 
 async def wipe_password(machine: Machine, node: Node) -> None:
     """The guest has its password now: the hypervisor need not remember it."""
-    if machine.password_sealed is not None:
-        await node.pve.update_vm(machine.vmid, delete=["cipassword"])
+    await node.pve.update_vm(machine.vmid, delete=["cipassword"])
 
 
 async def go_live(machine: Machine, tx: Tx, clock: Clock) -> Ended:
@@ -201,10 +214,10 @@ CREATE = Operation[Machine](
         Step("Creating the machine", create_vm, undo=destroy),
         Step("Setting up the firewall", protect),
         Step("Growing the disk", grow_disk),
-        Step("Setting the password", hand_over_password),
+        Step("Setting the password", hand_over_password, concerns=has_sealed_password),
         Step("Starting the machine", start),
         Step("Waiting for the guest to boot", wait_for_first_boot),
-        Step("Wiping the password", wipe_password),
+        Step("Wiping the password", wipe_password, concerns=has_sealed_password),
     ),
     done=go_live,
     failed=release,

@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 from pydantic import ConfigDict, Field
 
 from bluelobster.access.principal import Sight
-from bluelobster.billing.rounding import cents, half_hours
+from bluelobster.billing.hours import hours
 from bluelobster.clock import rfc3339
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import Unprocessable
@@ -36,7 +36,7 @@ class InstanceLogRequest(RequestBody):
 
 @dataclass(frozen=True)
 class Past:
-    """An instance, whatever became of it, and its use."""
+    """An instance, whatever became of it, and its use: what it would be if it ended now."""
 
     uuid: UUID
     name: str
@@ -56,7 +56,8 @@ class Past:
     deleted_at: datetime | None
     first_billed_at: datetime | None
     last_billed_at: datetime | None
-    used_seconds: int | None
+    billed_seconds: int
+    total_billed_cents: int
 
 
 async def instance_log(tx: Tx, sight: Sight, span: InstanceLogRequest, now: datetime) -> dict[str, Any]:
@@ -70,10 +71,15 @@ async def instance_log(tx: Tx, sight: Sight, span: InstanceLogRequest, now: date
             """select i.id as uuid, i.name, i.host_id, i.vmid, i.status, i.address as ip_address, i.vcpus as cpu_cores,
                       i.memory_gb, i.disk_gb, i.gpu_count, i.instance_type, i.template as template_name,
                       i.price_cents_per_hour, i.created_at, i.updated_at, i.ended_at as deleted_at,
-                      min(u.began_at) as first_billed_at,
-                      max(coalesce(u.ended_at, %(now)s)) filter (where u.id is not null) as last_billed_at,
-                      sum(extract(epoch from coalesce(u.ended_at, %(now)s) - u.began_at))::bigint as used_seconds
-               from instances i left join usage_periods u on u.instance_id = i.id
+                      min(u.began_at) as first_billed_at, max(u.until) as last_billed_at,
+                      coalesce(sum(u.steps * (u.period).step_seconds), 0)::bigint as billed_seconds,
+                      coalesce(sum(cents_of(u.period, u.steps)), 0)::bigint as total_billed_cents
+               from instances i left join lateral (
+                 select p as period, p.began_at, e.until,
+                        billed_steps(p.began_at, e.until, e.until, p.step_seconds, p.least_steps) as steps
+                 from usage_periods p, lateral (
+                   select coalesce(p.ended_at, greatest(p.began_at, %(now)s::timestamptz)) as until) e
+                 where p.instance_id = i.id) u on true
                where i.account_id = %(account_id)s and i.created_at <= %(end)s
                  and (%(team_id)s::uuid is null or i.team_id = %(team_id)s)
                  and (i.ended_at is null or i.ended_at >= %(start)s)
@@ -91,13 +97,11 @@ async def instance_log(tx: Tx, sight: Sight, span: InstanceLogRequest, now: date
 def past_view(past: Past) -> dict[str, Any]:
     """As the API shows it; an instance that never got ready was never billed."""
     view = dict(vars(past))
-    used = view.pop("used_seconds")
-    billed = 0 if used is None else half_hours(used)
+    seconds = view.pop("billed_seconds")
     for field in ("created_at", "updated_at", "deleted_at", "first_billed_at", "last_billed_at"):
         view[field] = None if view[field] is None else rfc3339(view[field])
     return {
         **view,
         "uuid": str(past.uuid),
-        "total_billed_cents": cents(billed, past.price_cents_per_hour),
-        "total_hours_billed": billed / 2,
+        "total_hours_billed": hours(seconds),
     }

@@ -21,6 +21,11 @@ def is_marked(config: VmConfig, instance_id: UUID) -> bool:
     return config.uuid == str(instance_id) or (config.description or "").strip() == mark_of(instance_id)
 
 
+def is_blank(config: VmConfig) -> bool:
+    """Whether nothing is in it: what Proxmox shows of a machine that it makes, or that it could not make."""
+    return not config.options.keys() - {"digest", "lock"}
+
+
 @dataclass(frozen=True)
 class Row:
     id: UUID
@@ -52,11 +57,13 @@ class Row:
     bridge: str
     internal_bridge: str | None
     gpus: list[str]
+    replaced: list[int]
 
 
 @dataclass(frozen=True)
 class Machine(Row):
-    """An instance with its host's names for things, its addresses and the mappings of its GPUs."""
+    """An instance with its host's names for things, its addresses and the mappings of its GPUs. `replaced` are the
+    numbers of machines that it was before, and that are not removed yet."""
 
     addresses: tuple[Assigned, ...]
 
@@ -105,7 +112,8 @@ async def load_machine(tx: Tx, task: Task) -> Machine:
                                else 'other' end) as ostype,
                       coalesce(t.uefi, false) as uefi, coalesce(t.tpm, false) as tpm,
                       ht.volume as image, h.storage, h.bridge, h.internal_bridge,
-                      array(select mapping from gpus where instance_id = i.id order by mapping) as gpus
+                      array(select mapping from gpus where instance_id = i.id order by mapping) as gpus,
+                      array(select r.vmid from replaced_machines r where r.instance_id = i.id) as replaced
                from instances i
                join hosts h on h.id = i.host_id
                left join templates t on t.name = i.template

@@ -84,13 +84,13 @@ async def reserve_gpus(tx: Tx, instance_id: UUID, host_id: str, size: Size) -> N
     """Take the GPUs on a host that this transaction holds. Raises NoRoom."""
     if size.gpus == 0:
         return
-    done = await tx.execute(
+    cursor = await tx.execute(
         """update gpus set instance_id = %s where id in (
              select id from gpus where host_id = %s and model = %s and instance_id is null
-             order by mapping limit %s for update skip locked)""",
+             order by mapping limit %s for update skip locked) returning 1""",
         (instance_id, host_id, size.gpu_model, size.gpus),
     )
-    if done.rowcount != size.gpus:
+    if len(await cursor.fetchall()) != size.gpus:
         raise NoRoom
 
 
@@ -121,3 +121,5 @@ async def release_everything(tx: Tx, instance_id: UUID, ending: str, now: dateti
     await end_usage(tx, instance_id, now)
     await end_address_usage(tx, instance_id, None, now)
     await tx.execute("delete from instance_samples where instance_id = %s", (instance_id,))
+    await tx.execute("delete from firewall_changes where instance_id = %s", (instance_id,))
+    await tx.execute("delete from backup_schedules where instance_id = %s", (instance_id,))

@@ -31,26 +31,26 @@ from bluelobster.tasks.spawn import Origin
 router = APIRouter(prefix="/api/v1/instances", tags=["INSTANCES"], route_class=IdentifiedRoute)
 
 
-def origin_of(request: Request, caller: Caller) -> Origin:
+async def origin_of(request: Request, caller: Caller) -> Origin:
     return Origin(caller.account_id, caller.key_prefix, request.client.host if request.client else None, caller.team_id)
 
 
-def seal_of(request: Request) -> Seal:
+async def seal_of(request: Request) -> Seal:
     seal: Seal = request.app.state.seal
     return seal
 
 
-def defaults_of(request: Request) -> Defaults:
+async def defaults_of(request: Request) -> Defaults:
     defaults: Defaults = request.app.state.defaults
     return defaults
 
 
-def iso_rules_of(request: Request) -> IsoRules:
+async def iso_rules_of(request: Request) -> IsoRules:
     rules: IsoRules = request.app.state.settings.isos
     return rules
 
 
-def connections_of(request: Request) -> Connections:
+async def connections_of(request: Request) -> Connections:
     connections: Connections = request.app.state.connections
     return connections
 

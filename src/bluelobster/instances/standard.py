@@ -35,7 +35,7 @@ async def launch_standard(
     now: datetime,
 ) -> Accepted:
     """Launch a machine of one of the instance types. Raises InvalidRequest and Conflict."""
-    wanted = await choose(tx, request, origin.account_id, defaults, isos)
+    wanted = await choose(tx, request, origin.account_id, defaults, isos, now)
     try:
         return await launch(tx, wanted, origin, seal, now)
     except (NoRoom, NoAddress) as error:
@@ -43,10 +43,10 @@ async def launch_standard(
 
 
 async def choose(
-    tx: Tx, request: LaunchInstanceRequest, account_id: UUID, defaults: Defaults, isos: IsoRules
+    tx: Tx, request: LaunchInstanceRequest, account_id: UUID, defaults: Defaults, isos: IsoRules, now: datetime
 ) -> Wanted:
-    """What to launch. Raises InvalidRequest, with what is valid instead."""
-    kind = await _type_in_region(tx, request)
+    """What to launch, at its price now. Raises InvalidRequest, with what is valid instead."""
+    kind = await _type_in_region(tx, request, now)
     await _image_must_do(tx, request, isos)
     template = None if request.iso_url is not None else await _template(tx, request, kind, defaults)
     ssh_keys, unknown = await keys_of_launch(tx, account_id, request.ssh_key, request.ssh_key_names)
@@ -98,8 +98,8 @@ def _wrong(broken: dict[str, str]) -> InvalidRequest:
     return InvalidRequest("invalid_request", "; ".join(f"{k}: {v}" for k, v in broken.items()), details=broken)
 
 
-async def _type_in_region(tx: Tx, request: LaunchInstanceRequest) -> InstanceType:
-    types = {kind.name: kind for kind in await list_types(tx)}
+async def _type_in_region(tx: Tx, request: LaunchInstanceRequest, now: datetime) -> InstanceType:
+    types = {kind.name: kind for kind in await list_types(tx, now)}
     regions = [region.name for region in await list_regions(tx)]
     broken = {}
     if request.region not in regions:

@@ -12,6 +12,14 @@ from bluelobster.instances.find import instance_not_found, parsed_id
 from bluelobster.instances.launch import Accepted
 
 
+class Running(BaseModel):
+    """An operation that is under way."""
+
+    task_id: str
+    started_at: str
+    progress: int
+
+
 class VMInstance(BaseModel):
     """An instance, as list and details return it."""
 
@@ -41,8 +49,16 @@ class VMInstance(BaseModel):
     vm_username: str | None = None
     status: str | None = None
     ssh_port: int | None = None
+    backup_in_progress: Running | None = None
+    restore_in_progress: Running | None = None
 
 
+RUNNING = f"""json_build_object('task_id', k.id, 'started_at', {rfc3339_sql("k.created_at")},
+                              'progress', k.progress)"""
+# The operation that holds an instance: there is one at a time.
+HOLDING_TASK = "left join tasks k on k.instance_id = i.id and k.ended_at is null and k.holds_instance"
+IN_PROGRESS = f"""case when k.operation = 'backup_instance' then {RUNNING} end as backup_in_progress,
+                 case when k.operation = 'restore_instance' then {RUNNING} end as restore_in_progress"""
 VIEW = f"""
     select i.id as uuid, i.name, i.host_id, i.region, host(a.address) as ip_address, host(n.address) as internal_ip,
            i.vcpus as cpu_cores, i.memory_gb as memory, i.disk_gb as storage, i.gpu_count, g.marketing as gpu_model,
@@ -51,7 +67,7 @@ VIEW = f"""
            case when %(team_id)s::uuid is null then 'owner' else 'team' end as access_type,
            i.template as template_name, t.display_name as template_display_name, t.os_type,
            i.iso_name,
-           i.username as vm_username, i.status, h.ssh_port
+           i.username as vm_username, i.status, h.ssh_port, {IN_PROGRESS}
     from instances i
     join hosts h on h.id = i.host_id
     left join addresses a on a.instance_id = i.id and a.is_primary
@@ -59,6 +75,7 @@ VIEW = f"""
     left join gpu_models g on g.name = i.gpu_model
     left join templates t on t.name = i.template
     left join teams m on m.id = i.team_id
+    {HOLDING_TASK}
     where i.account_id = %(account_id)s and i.ended_at is null
       and (%(team_id)s::uuid is null or i.team_id = %(team_id)s)
 """

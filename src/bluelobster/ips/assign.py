@@ -13,6 +13,7 @@ from bluelobster.ips.card import Card, allow, forbid, host_of, load_card, plug, 
 from bluelobster.ips.listing import entry
 from bluelobster.ips.operation import begin_on_address
 from bluelobster.network.addresses import Need, NoAddress, addresses_of, release_address, take
+from bluelobster.quotas.require import require_quotas
 from bluelobster.tasks.operation import Ended, Operation, Step
 from bluelobster.tasks.spawn import Origin
 
@@ -21,17 +22,18 @@ MOST_CARDS = 16
 
 
 async def assign_address(tx: Tx, instance: Found, origin: Origin, now: datetime) -> dict[str, Any]:
-    """Reserve an address and queue its card. Raises InvalidRequest: busy, too many, none free."""
+    """Reserve an address and queue its card. Raises InvalidRequest: busy, too many, none free; and QuotaExceeded."""
     must_be_rented(instance)
     cards = {each.nic for each in await addresses_of(tx, instance.id)}
     nic = next((each for each in range(1, MOST_CARDS) if each not in cards), None)
     if nic is None:
         raise InvalidRequest("ip_limit_reached", f"An instance has at most {MOST_CARDS} network cards")
-    price = await price_of(tx, "ip_address_month")
+    price = await price_of(tx, "ip_address_month", now)
     try:
         address = await take(tx, Need(instance.id, instance.region, nic, price=price), now)
     except NoAddress:
         raise InvalidRequest("no_available_ips", "No IP addresses are available in this region") from None
+    await require_quotas(tx, origin.account_id, {"addresses": 1})
     task_id = await begin_on_address(tx, ASSIGN_IP, instance, address, origin, now)
     (assigned,) = (each for each in await addresses_of(tx, instance.id) if each.nic == nic)
     return {

@@ -69,7 +69,18 @@ async def provide_host(parts: Parts, node: LocalNode) -> Host:
         memory_gb=status.memory_bytes * MEMORY_OVERCOMMIT // GIB,
         disk_gb=storage.total_bytes * DISK_OVERCOMMIT // GIB,
     )
-    new = NewHost(node.name, LOCAL_REGION, node.endpoint, node.name, "local", "vmbr0", capacity, node.ssh_port, "local")
+    new = NewHost(
+        node.name,
+        LOCAL_REGION,
+        node.endpoint,
+        node.name,
+        "local",
+        "vmbr0",
+        capacity,
+        node.ssh_port,
+        iso_storage="local",
+        backup_storage="backup",
+    )
     async with transaction(parts.pool) as tx:
         await save_host(tx, new, parts.seal, parts.clock.now())
         await set_internal_bridge(tx, node.name, node.internal_bridge)

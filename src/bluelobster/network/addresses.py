@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import LiteralString
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -55,22 +56,31 @@ class Need:
     price: int | None = None
 
 
+TAKE: LiteralString = """
+    with taken as (
+      update addresses set instance_id = %(instance_id)s, is_primary = %(nic)s = 0, mac = %(mac)s,
+                           assigned_at = %(now)s, released_at = null, nic = %(nic)s, tag = %(tag)s,
+                           price_cents_per_month = %(price)s
+      where address = (
+        select a.address from address_pools p cross join lateral (
+          select address, released_at from addresses
+          where pool_id = p.id and instance_id is null
+          order by released_at nulls first, address limit 1 for update skip locked) a
+        where p.region = %(region)s and p.kind = %(kind)s
+        order by p.id = (select pool_id from addresses where instance_id = %(instance_id)s and is_primary) desc,
+                 a.released_at nulls first, a.address limit 1)
+      returning address, pool_id, instance_id, is_primary),
+    shown as (
+      update instances i set address = host(t.address) || '/' || masklen(p.network)
+      from taken t join address_pools p on p.id = t.pool_id where i.id = t.instance_id and t.is_primary)
+    select host(address) from taken"""
+
+
 async def take(tx: Tx, need: Need, now: datetime) -> str:
     """The address that has been free for longest, first of all in the network of the machine's primary one, which the
     guest knows the way out of. Raises NoAddress."""
     cursor = await tx.execute(
-        """update addresses set instance_id = %(instance_id)s, is_primary = %(nic)s = 0, mac = %(mac)s,
-                                assigned_at = %(now)s, released_at = null, nic = %(nic)s, tag = %(tag)s,
-                                price_cents_per_month = %(price)s
-           where address = (
-             select a.address from address_pools p cross join lateral (
-               select address, released_at from addresses
-               where pool_id = p.id and instance_id is null
-               order by released_at nulls first, address limit 1 for update skip locked) a
-             where p.region = %(region)s and p.kind = %(kind)s
-             order by p.id = (select pool_id from addresses where instance_id = %(instance_id)s and is_primary) desc,
-                      a.released_at nulls first, a.address limit 1)
-           returning host(address)""",
+        TAKE,
         {
             **vars(need),
             "kind": "public" if need.tag is None else "internal",
@@ -87,13 +97,7 @@ async def take(tx: Tx, need: Need, now: datetime) -> str:
 
 async def assign_primary(tx: Tx, instance_id: UUID, region: str, now: datetime) -> str:
     """Give a machine its first address. Raises NoAddress."""
-    address = await take(tx, Need(instance_id, region, nic=0), now)
-    await tx.execute(
-        """update instances i set address = host(a.address) || '/' || masklen(p.network)
-           from addresses a join address_pools p on p.id = a.pool_id where a.instance_id = i.id and i.id = %s""",
-        (instance_id,),
-    )
-    return address
+    return await take(tx, Need(instance_id, region, nic=0), now)
 
 
 async def assign_internal(

@@ -1,6 +1,7 @@
 """Typed client for the part of the Proxmox VE API that a VM cloud needs."""
 
 from bluelobster.pve import errors
+from bluelobster.pve.backups import BackupVolume, VolumeAttributes, backup_failure
 from bluelobster.pve.client import PveClient
 from bluelobster.pve.consoles import VncTicket
 from bluelobster.pve.endpoint import Endpoint
@@ -11,6 +12,7 @@ from bluelobster.pve.vms import encode_ssh_keys
 from bluelobster.pve.websocket import WebSocket
 
 __all__ = [
+    "BackupVolume",
     "Endpoint",
     "NodeStatus",
     "NodeSummary",
@@ -24,7 +26,9 @@ __all__ = [
     "VmSummary",
     "VncTicket",
     "Volume",
+    "VolumeAttributes",
     "WebSocket",
+    "backup_failure",
     "encode_ssh_keys",
     "errors",
 ]

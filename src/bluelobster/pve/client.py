@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Self
 
+from bluelobster.pve.backups import BackupCalls
 from bluelobster.pve.consoles import ConsoleCalls
 from bluelobster.pve.endpoint import Endpoint
 from bluelobster.pve.firewall import FirewallCalls
@@ -14,7 +15,7 @@ from bluelobster.pve.vms import VmCalls
 from bluelobster.pve.wire import Wire
 
 
-class PveClient(NodeCalls, StorageCalls, VmCalls, FirewallCalls, ConsoleCalls, TaskCalls):
+class PveClient(NodeCalls, StorageCalls, VmCalls, BackupCalls, FirewallCalls, ConsoleCalls, TaskCalls):
     """Calls to `node` through the API at `endpoint`, which any node of its cluster may serve.
 
     Every method raises a PveError (see `errors`) when its call fails. Safe for many coroutines at once. Close it with

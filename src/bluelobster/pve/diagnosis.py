@@ -9,7 +9,7 @@ _TEXTS: tuple[tuple[re.Pattern[str], type[errors.PveError]], ...] = tuple(
     (re.compile(pattern), kind)
     for pattern, kind in (
         (r"Configuration file '.*' does not exist", errors.VmNotFound),
-        (r"unable to find configuration file for VM \d+", errors.VmNotFound),
+        (r"unable to find configuration file for VM \d+|unable to find VM '\d+'", errors.VmNotFound),
         (r"VM \d+ already exists|unable to create VM \d+: config file already exists", errors.VmExists),
         (r"VM is locked|can't lock file '.*' - got timeout", errors.VmLocked),
         (r"VM \d+ is running - destroy failed|VM \d+ already running|- vm is running", errors.VmRunning),
@@ -34,6 +34,10 @@ _TEXTS: tuple[tuple[re.Pattern[str], type[errors.PveError]], ...] = tuple(
         (r"checksum mismatch \(file change|detected modified configuration", errors.ConfigChanged),
         (r"checksum mismatch: got", errors.ChecksumMismatch),
         (r"invalid server response: ", errors.DownloadFailed),
+        (r"(?i)no space left on device|\bENOSPC\b|disk quota exceeded", errors.StorageFull),
+        (r"storage '.*' is (not online|disabled)|could not activate storage '.*'", errors.StorageUnavailable),
+        (r"error fetching datastores", errors.StorageUnavailable),
+        (r"backup (connect|register image|write data|finish) failed", errors.StorageUnavailable),
         (r"only root can set ", errors.Forbidden),
         (r"no options specified|SSH public key validation error", errors.InvalidParameter),
         (r"parameter '.*' not allowed", errors.InvalidParameter),

@@ -18,6 +18,7 @@ PveError
 │   └── ConfigChanged
 ├── GuestTimeout, AgentNotRunning the guest does not answer
 ├── DownloadFailed, ChecksumMismatch
+├── StorageFull, StorageUnavailable
 ├── TaskFailed, TaskTimeout
 └── ServerError                   the rest
     └── UnexpectedAnswer
@@ -197,6 +198,14 @@ class DownloadFailed(PveError):
 
 class ChecksumMismatch(PveError):
     """What was transferred does not have the promised checksum."""
+
+
+class StorageFull(PveError):
+    """A storage has no room left."""
+
+
+class StorageUnavailable(PveError):
+    """A storage does not answer its node: it is away, or switched off."""
 
 
 class TaskFailed(PveError):

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from bluelobster.pve.calls import Calls, optional_upid_of
-from bluelobster.pve.fields import mappings
+from bluelobster.pve.fields import mapping, mappings
 from bluelobster.pve.types import Storage, Volume
 from bluelobster.pve.upid import Upid
 from bluelobster.pve.upload import upload_body
@@ -16,6 +16,11 @@ class StorageCalls(Calls):
     async def storages(self) -> list[Storage]:
         """The storages that the node uses."""
         return [Storage.parse(fields) for fields in mappings(await self._transport.get(self._path("storage")))]
+
+    async def storage_status(self, storage: str) -> Storage:
+        """Whether a storage answers, and how much room it has. Raises StorageNotFound."""
+        answer = mapping(await self._transport.get(self._path("storage", storage, "status")))
+        return Storage.parse({**answer, "storage": storage})
 
     async def storage_content(self, storage: str, content: str) -> list[Volume]:
         """The volumes of one kind, such as `import`, `iso`, `images` or `backup`. Raises StorageNotFound."""

@@ -54,6 +54,10 @@ class TaskCalls(Calls):
         # The server's list of active tasks keeps those that ended a moment ago.
         return [upid_of(fields.get("upid")) for fields in answer if fields.get("endtime") is None]
 
+    async def stop_task(self, upid: Upid) -> None:
+        """Ask a task to end; it cleans up and fails. One that has ended stays as it is. Raises TaskNotFound."""
+        await self._transport.delete(node_path(upid.node, "tasks", str(upid)))
+
     async def wait(
         self,
         upid: Upid,

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import BinaryIO
 
 from bluelobster.pve.transport import Body
 
@@ -37,10 +38,12 @@ def upload_body(content: str, filename: str, path: Path) -> Body:
 
 async def _chunks(head: bytes, path: Path, tail: bytes) -> AsyncIterator[bytes]:
     yield head
-    file = await asyncio.to_thread(path.open, "rb")
-    try:
+    with _opened(path) as file:
         while chunk := await asyncio.to_thread(file.read, _CHUNK):
             yield chunk
-    finally:
-        file.close()
     yield tail
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Not in a thread: whoever is cancelled while he waits for it would lose the open file."""
+    return path.open("rb")

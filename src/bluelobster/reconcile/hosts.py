@@ -97,7 +97,8 @@ async def note_power(tx: Tx, instance: OnRecord, power: str, now: datetime) -> N
     done = await tx.execute(
         """update instances set power_status = %s, updated_at = %s
            where id = %s and updated_at = %s and status = 'rented'
-             and not exists (select from tasks where instance_id = instances.id and ended_at is null)""",
+             and not exists (select from tasks
+                             where instance_id = instances.id and ended_at is null and holds_instance)""",
         (power, now, instance.id, instance.updated_at),
     )
     if done.rowcount:
@@ -108,7 +109,8 @@ async def idle_instances(tx: Tx, host: Host) -> list[OnRecord]:
     async with tx.cursor(row_factory=class_row(OnRecord)) as cursor:
         await cursor.execute(
             """select id, vmid, power_status, updated_at from instances i where host_id = %s and status = 'rented'
-                 and not exists (select from tasks t where t.instance_id = i.id and t.ended_at is null)""",
+                 and not exists (select from tasks t
+                                 where t.instance_id = i.id and t.ended_at is null and t.holds_instance)""",
             (host.id,),
         )
         return await cursor.fetchall()

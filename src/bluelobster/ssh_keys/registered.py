@@ -120,12 +120,15 @@ async def keys_of_launch(
     tx: Tx, account_id: UUID, key: str | None, names: Sequence[str] | None
 ) -> tuple[str | None, dict[str, str]]:
     """All keys that a launch gives or names, one a line, and what is wrong with it, by field."""
-    cursor = await tx.execute(
-        "select name, public_key from ssh_keys where account_id = %s and name = any(%s)",
-        (account_id, list(names or ())),
-    )
-    known: dict[str, str] = dict(await cursor.fetchall())
+    known = await _keys_named(tx, account_id, names) if names else {}
     unknown = [name for name in names or () if name not in known]
     keys = dict.fromkeys(filter(None, (key, *(known.get(name) for name in names or ()))))
     broken = {"ssh_key_names": f"There is no SSH key named {', '.join(unknown)}"} if unknown else {}
     return "\n".join(keys) or None, broken
+
+
+async def _keys_named(tx: Tx, account_id: UUID, names: Sequence[str]) -> dict[str, str]:
+    cursor = await tx.execute(
+        "select name, public_key from ssh_keys where account_id = %s and name = any(%s)", (account_id, list(names))
+    )
+    return dict(await cursor.fetchall())

@@ -5,24 +5,24 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from psycopg import OperationalError
-from psycopg.rows import class_row
 
 from bluelobster.access.sealing import Seal
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx, transaction
-from bluelobster.events.record import record_task
+from bluelobster.events.record import recorded_task
 from bluelobster.isos.fetch import Fetcher
 from bluelobster.pve import PveClient, errors
 from bluelobster.stopping import stop
 from bluelobster.tasks.node import Node
 from bluelobster.tasks.operation import GiveUp, Operation, Step, TryAgain, side_of
 from bluelobster.tasks.run import LeaseLost, Run
-from bluelobster.tasks.task import COLUMNS, Task
+from bluelobster.tasks.tell import tell
+from bluelobster.tasks.way import Leg, Way, back, there
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,12 @@ GAVE_UP = "gave_up"
 DEFINITE_FAILURES = 3
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 15.0
+
+END = recorded_task(
+    """update tasks set status = %(status)s, message = %(message)s, updated_at = %(now)s, ended_at = %(now)s,
+                        progress = case when %(status)s = 'COMPLETED' then 100 else progress end
+       where id = %(id)s"""
+)
 
 Connect = Callable[[str], Awaitable[PveClient]]
 
@@ -67,50 +73,77 @@ class Engine:
             await run.hand_back(self.pool, reason, at)
 
     async def _go_on(self, run: Run) -> None:
-        async with transaction(self.pool) as tx:
-            await run.lock(tx)
-            await run.load_checkpoints(tx)
-            task = await read_task(tx, run)
-            operation = self.operations[task.operation]
-            await _tell(tx, task, "PROCESSING", task.message, self.clock)
+        operation = self.operations[run.task.operation]
+        if not run.is_first:
+            async with transaction(self.pool) as tx:
+                await run.lock(tx)
+                await run.load_checkpoints(tx)
         if GAVE_UP not in run.checkpoints:
             try:
-                await self._forward(run, task, operation)
+                await self._forward(run, operation)
             except GiveUp as reason:
-                log.warning("task %s gives up: %s", task.id, reason)
+                log.warning("task %s gives up: %s", run.task_id, reason)
                 await run.save(self.pool, GAVE_UP, str(reason))
             else:
                 return
-        await self._back(run, task, operation)
+        await self._back(run, operation)
 
-    async def _forward(self, run: Run, task: Task, operation: Operation[Any]) -> None:
-        for number, step in enumerate(operation.steps):
-            if f"do:{step.name}" in run.checkpoints:
-                continue
-            await self._attempt(run, task, operation, step, round(100 * number / (len(operation.steps) + 1)))
+    async def _forward(self, run: Run, operation: Operation[Any]) -> None:
+        async def arrive(subject: Any, tx: Tx) -> None:
+            ended = await operation.done(subject, tx, self.clock)
+            await self._end(run, tx, "COMPLETED", ended.message)
+
+        await self._travel(run, operation, Way(there(operation), run.task, arrive), self._attempt)
+
+    async def _back(self, run: Run, operation: Operation[Any]) -> None:
+        reason = run.checkpoints[GAVE_UP]
+
+        async def arrive(subject: Any, tx: Tx) -> None:
+            await operation.failed(subject, tx, self.clock)
+            await self._end(run, tx, "FAILED", reason)
+
+        task = replace(run.task, message=reason)
+        await self._travel(run, operation, Way(back(operation), task, arrive), self._undo)
+
+    async def _travel(
+        self, run: Run, operation: Operation[Any], way: Way, perform: Callable[..., Awaitable[str | None]]
+    ) -> None:
+        acted = None
+        while begun := await self._turn(run, operation, way, acted):
+            acted = await perform(run, operation, *begun)
+
+    async def _turn(self, run: Run, operation: Operation[Any], way: Way, acted: str | None) -> tuple[Leg, Any] | None:
+        """Between two legs, in one transaction: what was `acted` is kept, and the next leg begins, with its subject as
+        it is now. After the last one the task ends: None."""
         async with transaction(self.pool) as tx:
-            await run.lock(tx)
-            ended = await operation.done(await operation.load(tx, task), tx, self.clock)
-            await self._end(run, tx, task, "COMPLETED", ended.message)
+            await (run.checkpoint(tx, acted, True) if acted else run.lock(tx))
+            subject = await operation.load(tx, way.task)
+            for leg in way.legs:
+                if leg.key not in run.checkpoints and leg.concerns(subject):
+                    if leg.progress is not None:
+                        await tell(tx, run.task_id, leg.step.says, self.clock.now(), leg.progress)
+                    return leg, subject
+            await way.arrive(subject, tx)
+            return None
 
-    async def _attempt(self, run: Run, task: Task, operation: Operation[Any], step: Step[Any], progress: int) -> None:
-        left = (task.deadline_at - self.clock.now()).total_seconds()
-        overdue = GiveUp(f"{operation.complaint}: {step.says.lower()} took too long")
+    async def _attempt(self, run: Run, operation: Operation[Any], leg: Leg, subject: Any) -> str | None:
+        left = (run.task.deadline_at - self.clock.now()).total_seconds()
+        overdue = GiveUp(f"{operation.complaint}: {leg.step.says.lower()} took too long")
         if left <= 0:
             raise overdue
         try:
             async with asyncio.timeout(left) as limit:
-                await self._perform(run, task, operation, step.name, step.do, "do", (step.says, progress))
+                return await self._perform(run, operation, leg, subject)
         except TimeoutError as error:
             if limit.expired():
                 raise overdue from error
             raise TryAgain(str(error)) from error
         except errors.PveError as error:
-            await self._judge(run, operation, step, error)
+            return await self._judge(run, operation, leg.step, error)
         except GiveUp as reason:
             raise GiveUp(f"{operation.complaint}: {reason}") from reason
 
-    async def _judge(self, run: Run, operation: Operation[Any], step: Step[Any], error: errors.PveError) -> None:
+    async def _judge(self, run: Run, operation: Operation[Any], step: Step[Any], error: errors.PveError) -> NoReturn:
         """Whether what the hypervisor said is final. Always raises: TryAgain or GiveUp."""
         log.warning("task %s, %s: %s: %s", run.task_id, step.name, type(error).__name__, error)
         if not isinstance(error, WORTH_WAITING):
@@ -121,60 +154,34 @@ class Engine:
                 raise GiveUp(f"{operation.complaint}: {step.says.lower()} was refused by the hypervisor") from error
         raise TryAgain(f"{step.name}: {error}") from error
 
-    async def _back(self, run: Run, task: Task, operation: Operation[Any]) -> None:
-        for step in reversed(operation.steps):
-            if step.undo is None or f"undo:{step.name}" in run.checkpoints:
-                continue
-            try:
-                await self._perform(run, task, operation, step.name, step.undo, "undo")
-            except (errors.PveError, GiveUp, TimeoutError) as error:
-                log.warning("task %s, undoing %s: %s: %s", run.task_id, step.name, type(error).__name__, error)
-                async with transaction(self.pool) as tx:
-                    await run.lock(tx)
-                    await _tell(tx, task, "PROCESSING", f"{run.checkpoints[GAVE_UP]}; cleaning up", self.clock)
-                raise TryAgain(f"undo {step.name}: {error}") from error
-        async with transaction(self.pool) as tx:
-            await run.lock(tx)
-            await operation.failed(await operation.load(tx, task), tx, self.clock)
-            await self._end(run, tx, task, "FAILED", run.checkpoints[GAVE_UP])
+    async def _undo(self, run: Run, operation: Operation[Any], leg: Leg, subject: Any) -> str | None:
+        try:
+            return await self._perform(run, operation, leg, subject)
+        except (errors.PveError, GiveUp, TimeoutError) as error:
+            log.warning("task %s, undoing %s: %s: %s", run.task_id, leg.step.name, type(error).__name__, error)
+            async with transaction(self.pool) as tx:
+                await run.lock(tx)
+                await tell(tx, run.task_id, f"{run.checkpoints[GAVE_UP]}; cleaning up", self.clock.now())
+            raise TryAgain(f"undo {leg.step.name}: {error}") from error
 
-    async def _perform(
-        self,
-        run: Run,
-        task: Task,
-        operation: Operation[Any],
-        name: str,
-        function: Callable[..., Awaitable[None]],
-        way: str,
-        told: tuple[str, int] | None = None,
-    ) -> None:
-        """One function of a step, with its checkpoint: `do:name` or `undo:name`. `told` is what the task says while
-        it runs, and its progress."""
-        async with transaction(self.pool) as tx:
-            await run.lock(tx)
-            if told is not None:
-                await _tell(tx, task, "PROCESSING", told[0], self.clock, told[1])
-            subject = await operation.load(tx, task)
-            if side_of(function) == "tx":
-                await function(subject, tx=tx)
-                await run.checkpoint(tx, f"{way}:{name}", True)
-                return
+    async def _perform(self, run: Run, operation: Operation[Any], leg: Leg, subject: Any) -> str | None:
+        """The checkpoint of what was done, for the next turn to keep; a function that writes rows keeps its own."""
+        if side_of(leg.function) == "tx":
+            async with transaction(self.pool) as tx:
+                await run.lock(tx)
+                await leg.function(await operation.load(tx, run.task), tx=tx)
+                await run.checkpoint(tx, leg.key, True)
+            return None
         client = await self.connect(operation.host_of(subject))
-        node = Node(client, run, self.pool, f"{way}:{name}", task.deadline_at, self.clock, self.seal, self.isos)
-        await function(subject, node=node)
-        await run.save(self.pool, f"{way}:{name}", True)
+        node = Node(client, run, self.pool, leg.key, self.clock, self.seal, self.isos)
+        await leg.function(subject, node=node)
+        return leg.key
 
-    async def _end(self, run: Run, tx: Tx, task: Task, status: str, message: str) -> None:
-        now = self.clock.now()
-        progress = 100 if status == "COMPLETED" else task.progress
-        await tx.execute(
-            """update tasks set status = %s, message = %s, progress = %s, updated_at = %s, ended_at = %s
-               where id = %s""",
-            (status, message, progress, now, now, task.id),
-        )
-        await record_task(tx, task.id, now)
+    async def _end(self, run: Run, tx: Tx, status: str, message: str) -> None:
+        values = {"id": run.task_id, "status": status, "message": message, "now": self.clock.now()}
+        await tx.execute(END, values)
         await run.complete(tx)
-        log.info("task %s %s: %s", task.id, status, message)
+        log.info("task %s %s: %s", run.task_id, status, message)
 
 
 # A host that is away, busy or restarting comes back; anything else that it says is an answer.
@@ -187,28 +194,6 @@ WORTH_WAITING = (
     errors.TaskTimeout,
     errors.TaskNotFound,
 )
-
-
-async def read_task(tx: Tx, run: Run) -> Task:
-    async with tx.cursor(row_factory=class_row(Task)) as cursor:
-        await cursor.execute(f"select {COLUMNS} from tasks where id = %s", (run.task_id,))
-        task = await cursor.fetchone()
-    if task is None:
-        raise LookupError(f"task {run.task_id} has no row")
-    return task
-
-
-async def _tell(tx: Tx, task: Task, status: str, message: str, clock: Clock, progress: int | None = None) -> None:
-    now = clock.now()
-    cursor = await tx.execute(
-        """update tasks t set status = %s, message = %s, progress = coalesce(%s, t.progress), updated_at = %s
-           from tasks old where old.id = t.id and t.id = %s
-           returning (old.status, old.message, old.progress) is distinct from (t.status, t.message, t.progress)""",
-        (status, message, progress, now, task.id),
-    )
-    row = await cursor.fetchone()
-    if row is not None and row[0]:
-        await record_task(tx, task.id, now)
 
 
 @asynccontextmanager

@@ -1,16 +1,18 @@
 """The hypervisor as a step sees it: only for as long as the step's worker holds the task."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 
 from bluelobster.access.sealing import Seal
 from bluelobster.clock import Clock
-from bluelobster.db.pool import Pool
+from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.isos.fetch import Fetcher
 from bluelobster.pve import PveClient, Upid, errors
 from bluelobster.tasks.run import Run
+from bluelobster.tasks.tell import tell
 
 FIRST_LOOK_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
@@ -24,7 +26,6 @@ class Node:
     run: Run
     pool: Pool
     scope: str
-    deadline: datetime
     clock: Clock
     seal: Seal
     isos: Fetcher
@@ -38,13 +39,43 @@ class Node:
     @property
     def seconds_left(self) -> float:
         """Until the operation's deadline."""
-        return (self.deadline - self.clock.now()).total_seconds()
+        return (self.run.task.deadline_at - self.clock.now()).total_seconds()
 
-    async def finish(self, name: str, start: Callable[[], Awaitable[Upid | None]]) -> None:
+    @property
+    def is_first_try(self) -> bool:
+        """Whether nobody began this task before: what an earlier try may have left need not be looked for."""
+        return self.run.is_first
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Tx]:
+        """A transaction for what the hypervisor said, which only the task's holder commits. Raises LeaseLost."""
+        async with transaction(self.pool) as tx:
+            await self.run.lock(tx)
+            yield tx
+
+    async def tell(self, message: str, progress: int) -> None:
+        """Let the task say how far it is; `progress` (0..100) is the whole operation's. Raises LeaseLost."""
+        async with self.writing() as tx:
+            await tell(tx, self.run.task_id, message, self.clock.now(), progress)
+
+    def has_begun(self, name: str) -> bool:
+        """Whether `finish` has a task of Proxmox under this name already."""
+        return bool(self.run.checkpoints.get(self._key(name)))
+
+    def _key(self, name: str) -> str:
+        return f"upid:{self.scope}:{name}"
+
+    async def finish(
+        self,
+        name: str,
+        start: Callable[[], Awaitable[Upid | None]],
+        watch: Callable[[Upid], Awaitable[None]] | None = None,
+    ) -> None:
         """Start a task of Proxmox and wait for its end. Its UPID is kept before it is waited for, so that after a
         crash the same task is found again instead of a second one being started. Without a UPID it is done already.
+        `watch` is called now and then while the task runs, and once when it has ended, however it did.
         Raises what the task died of."""
-        key = f"upid:{self.scope}:{name}"
+        key = self._key(name)
         kept = self.run.checkpoints.get(key)
         upid = Upid.parse(kept) if kept else await start()
         if upid is None:
@@ -52,12 +83,26 @@ class Node:
         if not kept:
             await self.run.save(self.pool, key, str(upid))
         try:
-            await self.client.wait(upid, timeout=max(self.seconds_left, 1.0))
+            await self._wait(upid, watch)
         except (errors.NoAnswer, errors.TaskTimeout):
             raise
         except errors.PveError:
             await self.run.save(self.pool, key, None)
             raise
+
+    async def _wait(self, upid: Upid, watch: Callable[[Upid], Awaitable[None]] | None) -> None:
+        seconds = max(self.seconds_left, 1.0)
+        if watch is None:
+            await self.client.wait(upid, timeout=seconds)
+            return
+        try:
+            await self.client.wait(upid, timeout=seconds, on_poll=partial(watch, upid))
+        except (errors.NoAnswer, errors.TaskTimeout, errors.TaskNotFound):
+            raise
+        except errors.PveError:
+            await watch(upid)
+            raise
+        await watch(upid)
 
     async def until(self, look: Callable[[], Awaitable[bool]], patience: float | None = None) -> bool:
         """Look again and again, less and less often, until it is so; False when `patience` seconds passed."""

@@ -32,12 +32,13 @@ class Step(Generic[Subject]):
 
     A function that takes `tx` writes rows: it runs exactly once, in the transaction of its checkpoint. One
     that takes `node` talks to the hypervisor: it may run again after a crash, and must come to the same end.
-    Undo must be safe when do never ran.
+    Undo must be safe when do never ran. A step that does not `concern` its subject is passed over on the way there.
     """
 
     says: str
     do: Callable[..., Awaitable[None]]
     undo: Callable[..., Awaitable[None]] | None = None
+    concerns: Callable[[Subject], bool] | None = None
 
     @property
     def name(self) -> str:
@@ -49,8 +50,8 @@ class Operation(Generic[Subject]):
     """A durable operation on one subject, such as an instance.
 
     `load` reads the subject afresh before each step. `done` and `failed` make the last change of our rows, in
-    the transaction that ends the task. `complaint` begins the message of a failure. After `deadline_seconds`
-    the operation gives up and undoes.
+    the transaction that ends the task; the task that `failed` is loaded from says why. `complaint` begins the
+    message of a failure. After `deadline_seconds` the operation gives up and undoes.
     """
 
     name: str

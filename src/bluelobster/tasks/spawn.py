@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
-from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
 from bluelobster.db.pool import Tx
-from bluelobster.events.record import record_task
+from bluelobster.events.record import recorded_task
 from bluelobster.tasks.operation import Operation
 
 QUEUE = "operations"
@@ -33,7 +32,8 @@ class Origin:
 
 @dataclass(frozen=True)
 class Order:
-    """An operation on an instance, as it is asked for. `message` is what the task says until a worker has it."""
+    """An operation on an instance, as it is asked for. `message` is what the task says until a worker has it. Of those
+    that hold the instance there is one at a time; `backup_id` is the backup that it makes, reads or removes."""
 
     operation: Operation[Any]
     instance_id: UUID
@@ -41,37 +41,65 @@ class Order:
     message: str
     origin: Origin
     now: datetime
+    backup_id: UUID | None = None
+    holds_instance: bool = True
+
+
+MAKE: LiteralString = """
+    insert into tasks (id, account_id, instance_id, backup_id, holds_instance, operation, params, message, key_prefix,
+                       client_ip, created_at, updated_at, deadline_at)
+    values (%(id)s, %(account_id)s, %(instance_id)s, %(backup_id)s, %(holds_instance)s, %(operation)s, %(params)s,
+            %(message)s, %(key_prefix)s, %(client_ip)s, %(now)s, %(now)s, %(deadline_at)s)
+    on conflict (instance_id) where ended_at is null and holds_instance do nothing"""
+MAKE_AND_RECORD = recorded_task(MAKE)
+SPAWN = """
+    select absurd.spawn_task(%(queue)s, %(operation)s, %(params)s, %(options)s), pg_notify(%(wake)s, '')
+    from tasks where id = %(id)s"""
+IS_DONE = recorded_task(
+    "update tasks set status = 'COMPLETED', progress = 100, ended_at = %(now)s where id = %(task_id)s"
+)
 
 
 async def spawn(tx: Tx, order: Order) -> UUID:
     """Queue an operation; workers see it when the transaction commits. Raises Busy."""
-    task_id = await _insert(tx, order)
-    options = {"idempotency_key": str(task_id)}
+    row = row_of(order)
+    making = await tx.execute(MAKE_AND_RECORD, row)
     await tx.execute(
-        "select absurd.spawn_task(%s, %s, %s, %s)",
-        (QUEUE, order.operation.name, Jsonb({"task_id": str(task_id)}), Jsonb(options)),
+        SPAWN,
+        {
+            "queue": QUEUE,
+            "operation": order.operation.name,
+            "params": Jsonb({"task_id": str(row["id"])}),
+            "options": Jsonb({"idempotency_key": str(row["id"])}),
+            "wake": WAKE,
+            "id": row["id"],
+        },
     )
-    await tx.execute("select pg_notify(%s, '')", (WAKE,))
-    await record_task(tx, task_id, order.now)
+    if await making.fetchone() is None:
+        raise Busy
+    task_id: UUID = row["id"]
     return task_id
 
 
 async def record_done(tx: Tx, order: Order) -> UUID:
     """A task with nothing to do: it is complete from the start. Raises Busy."""
-    task_id = await _insert(tx, order)
-    await tx.execute(
-        "update tasks set status = 'COMPLETED', progress = 100, ended_at = %s where id = %s", (order.now, task_id)
-    )
-    await record_task(tx, task_id, order.now)
+    row = row_of(order)
+    made = await tx.execute(MAKE, row)
+    if made.rowcount == 0:
+        raise Busy
+    task_id: UUID = row["id"]
+    await tx.execute(IS_DONE, {"task_id": task_id, "now": order.now})
     return task_id
 
 
-async def _insert(tx: Tx, order: Order) -> UUID:
-    task_id = uuid4()
-    row = {
-        "id": task_id,
+def row_of(order: Order) -> dict[str, Any]:
+    """What a new task begins with."""
+    return {
+        "id": uuid4(),
         "account_id": order.origin.account_id,
         "instance_id": order.instance_id,
+        "backup_id": order.backup_id,
+        "holds_instance": order.holds_instance,
         "operation": order.operation.name,
         "params": Jsonb(order.params),
         "message": order.message,
@@ -80,17 +108,3 @@ async def _insert(tx: Tx, order: Order) -> UUID:
         "now": order.now,
         "deadline_at": order.now + timedelta(seconds=order.operation.deadline_seconds),
     }
-    try:
-        async with tx.transaction():
-            await tx.execute(
-                """insert into tasks (id, account_id, instance_id, operation, params, message, key_prefix, client_ip,
-                                      created_at, updated_at, deadline_at)
-                   values (%(id)s, %(account_id)s, %(instance_id)s, %(operation)s, %(params)s, %(message)s,
-                           %(key_prefix)s, %(client_ip)s, %(now)s, %(now)s, %(deadline_at)s)""",
-                row,
-            )
-    except UniqueViolation as error:
-        if error.diag.constraint_name == "tasks_one_an_instance":
-            raise Busy from error
-        raise
-    return task_id

@@ -11,11 +11,14 @@ Status = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED"]
 
 @dataclass(frozen=True)
 class Task:
-    """One run of an operation, from request to outcome. `progress` is 0..100."""
+    """One run of an operation, from request to outcome. `progress` is 0..100. One that does not hold its instance lets
+    others work on it at the same time."""
 
     id: UUID
     account_id: UUID
     instance_id: UUID | None
+    backup_id: UUID | None
+    holds_instance: bool
     operation: str
     status: Status
     params: Mapping[str, Any]
@@ -33,5 +36,5 @@ class Task:
         return self.ended_at is not None
 
 
-COLUMNS = """id, account_id, instance_id, operation, status, params, message, progress,
+COLUMNS = """id, account_id, instance_id, backup_id, holds_instance, operation, status, params, message, progress,
              key_prefix, host(client_ip) as client_ip, created_at, updated_at, deadline_at, ended_at"""

@@ -29,6 +29,7 @@ class Worker:
         self._name = f"{socket.gethostname()}:{os.getpid()}"
         self._wake = asyncio.Event()
         self._waiting = False
+        self._is_full = False
         self._running: set[asyncio.Task[None]] = set()
 
     @property
@@ -61,6 +62,7 @@ class Worker:
             self._waiting = False
 
     async def _claim_what_is_due(self) -> None:
+        self._is_full = len(self._running) >= self._slots
         while free := self._slots - len(self._running):
             try:
                 runs = await claim(self._engine.pool, self._name, self._lease_seconds, free)
@@ -71,12 +73,14 @@ class Worker:
                 task = asyncio.create_task(self._engine.carry_out(run), name=f"task {run.task_id}")
                 self._running.add(task)
                 task.add_done_callback(self._forget)
-            if not runs:
+            self._is_full = len(runs) == free
+            if not self._is_full:
                 return
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        self.wake()
+        if self._is_full:
+            self.wake()
         if not task.cancelled() and (error := task.exception()):
             log.error("%s crashed; it is tried again when its claim runs out", task.get_name(), exc_info=error)
 

@@ -8,11 +8,10 @@ from psycopg.errors import UniqueViolation
 from psycopg.rows import class_row
 from pydantic import BaseModel, Field
 
-from bluelobster.access.permissions import ROLES
 from bluelobster.access.principal import Principal
 from bluelobster.clock import rfc3339_sql
 from bluelobster.db.pool import Tx
-from bluelobster.http.errors import Forbidden, InvalidRequest, NotFound
+from bluelobster.http.errors import InvalidRequest, NotFound
 from bluelobster.http.patterns import pattern
 from bluelobster.http.text import RequestBody
 from bluelobster.instances.find import parsed_id
@@ -69,7 +68,7 @@ async def list_members(tx: Tx, team_id: UUID) -> Members:
 
 async def invite(tx: Tx, caller: Principal, team_id: UUID, wanted: InvitationRequest, now: datetime) -> Member:
     """Raises Forbidden for a role above the caller's, and InvalidRequest for somebody who is in the team already."""
-    must_not_exceed(caller, wanted.role)
+    caller.must_not_exceed(wanted.role)
     member_id = uuid4()
     try:
         async with tx.transaction():
@@ -96,8 +95,8 @@ async def find_member(tx: Tx, team_id: UUID, member_id: str) -> Member:
 async def change_role(tx: Tx, caller: Principal, team_id: UUID, member_id: str, role: TeamRole) -> Member:
     """Raises NotFound, and Forbidden where the old or the new role is above the caller's."""
     member = await find_member(tx, team_id, member_id)
-    must_not_exceed(caller, member.role)
-    must_not_exceed(caller, role)
+    caller.must_not_exceed(member.role)
+    caller.must_not_exceed(role)
     await tx.execute("update team_members set role = %s where id = %s", (role, member.id))
     return member.model_copy(update={"role": role})
 
@@ -105,11 +104,5 @@ async def change_role(tx: Tx, caller: Principal, team_id: UUID, member_id: str, 
 async def remove_member(tx: Tx, caller: Principal, team_id: UUID, member_id: str) -> None:
     """Raises NotFound, and Forbidden for somebody above the caller."""
     member = await find_member(tx, team_id, member_id)
-    must_not_exceed(caller, member.role)
+    caller.must_not_exceed(member.role)
     await tx.execute("delete from team_members where id = %s", (member.id,))
-
-
-def must_not_exceed(caller: Principal, role: TeamRole) -> None:
-    """Nobody gives, changes or takes a role above their own. Raises Forbidden."""
-    if ROLES.index(role) > ROLES.index(caller.role):
-        raise Forbidden(f"This key's role is '{caller.role}': it cannot decide about the role '{role}'")

@@ -5,12 +5,15 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from bluelobster.access.keys import list_keys
 from bluelobster.access.principal import Sight
 from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Time, Transaction
 from bluelobster.http.body import JsonBody
 from bluelobster.instances.list import ListQuery, list_page
-from bluelobster.teams import assign, keys, members, teams
-from bluelobster.teams.keys import KeyRequest, Keys, NewKey
+from bluelobster.keys import change, create
+from bluelobster.keys.request import RotationRequest, TeamKeyRequest
+from bluelobster.keys.view import Keys, NewKey, keys_view
+from bluelobster.teams import assign, members, teams
 from bluelobster.teams.members import InvitationRequest, Member, Members, RoleRequest
 from bluelobster.teams.teams import Team, TeamRequest, Teams, find_team
 
@@ -104,18 +107,30 @@ async def remove_team_member(team_id: str, member_id: str, caller: Caller, tx: T
 @router.get("/{team_id}/keys", summary="List a team's keys")
 async def list_team_keys(team_id: str, caller: Caller, tx: Transaction) -> Keys:
     """Without their secrets."""
-    return await keys.list_team_keys(tx, (await find_team(tx, caller.sight, team_id)).id)
+    team = await find_team(tx, caller.sight, team_id)
+    return keys_view(await list_keys(tx, caller.account_id, team.id))
 
 
 @router.post("/{team_id}/keys", summary="Make a key of a team", status_code=201)
-async def create_team_key(team_id: str, wanted: KeyRequest, caller: Caller, tx: Transaction, clock: Time) -> NewKey:
-    """A key that sees this team's instances only. It is shown this once."""
+async def create_team_key(team_id: str, wanted: TeamKeyRequest, caller: Caller, tx: Transaction, clock: Time) -> NewKey:
+    """A key that sees this team's instances only, and may at most what the one may that makes it. It is shown this
+    once."""
     team = await find_team(tx, caller.sight, team_id, lock=True)
-    return await keys.create_team_key(tx, caller, team.id, wanted, clock.now())
+    return await create.create_team_key(tx, caller, team.id, wanted, clock.now())
+
+
+@router.post("/{team_id}/keys/{prefix}/rotate", summary="Give a key of a team another secret")
+async def rotate_team_key(
+    team_id: str, prefix: str, wanted: RotationRequest, caller: Caller, tx: Transaction, clock: Time
+) -> NewKey:
+    """The old secret is good for `overlap_hours` longer. The new one is shown this once."""
+    team = await find_team(tx, caller.sight, team_id)
+    found = await change.find(tx, caller.account_id, prefix, team.id)
+    return await change.rotate(tx, caller, found, wanted, clock.now())
 
 
 @router.delete("/{team_id}/keys/{prefix}", summary="Revoke a key of a team", status_code=204)
 async def revoke_team_key(team_id: str, prefix: str, caller: Caller, tx: Transaction, clock: Time) -> None:
     """From now on it opens nothing."""
     team = await find_team(tx, caller.sight, team_id)
-    await keys.revoke_team_key(tx, team.id, prefix, clock.now())
+    await change.revoke(tx, caller, await change.find(tx, caller.account_id, prefix, team.id), clock.now())

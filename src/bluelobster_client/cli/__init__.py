@@ -15,8 +15,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "power-cycle": ("bluelobster_client.cli.power:power_cycle", "Switch an instance off and on."),
     "rename": ("bluelobster_client.cli.instances:rename", "Give an instance another name."),
     "ip": ("bluelobster_client.cli.ips:ip", "List, add and remove an instance's IP addresses."),
+    "backup": ("bluelobster_client.cli.backups:backup", "Make, list, restore and delete backups."),
     "stats": ("bluelobster_client.cli.stats:stats", "Show what an instance uses: CPU, memory, disk, network."),
     "ssh-key": ("bluelobster_client.cli.registered:ssh_key", "List, add and remove the SSH keys that launches name."),
+    "billing": ("bluelobster_client.cli.billing:billing", "Show balance, usage, invoices and prices."),
     "types": (
         "bluelobster_client.cli.catalogue:types",
         "List the instance types, their prices and where there is room.",

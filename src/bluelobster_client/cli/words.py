@@ -10,6 +10,11 @@ def price(cents_per_hour: int | None) -> str | None:
     return None if cents_per_hour is None else f"${cents_per_hour / 100:.2f}/h"
 
 
+def dollars(cents: int) -> str:
+    """`$12.05`, `-$0.07`."""
+    return f"{'-' if cents < 0 else ''}${abs(cents) // 100}.{abs(cents) % 100:02d}"
+
+
 def span(seconds: float) -> str:
     """A length of time in its biggest unit: `45 s`, `3 min`, `5 h`, `12 d`."""
     for length, unit in SPANS:

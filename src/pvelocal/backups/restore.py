@@ -1,5 +1,6 @@
 """Restoring a VM from a backup, with the lines of qmrestore."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -108,10 +109,12 @@ async def _restore_disk(
     log(f"connecting to repository '{wish.source.repository}'")
     log(f"starting to restore snapshot '{wish.name.snapshot}'")
     chunks = index.chunks[disk.slot]
+    pause = wish.source.room.seconds / (len(chunks) + 1)
     told = 0
 
     async def progress(reached: int) -> None:
         nonlocal told
+        await asyncio.sleep(pause)
         percent = reached * 100 // disk.size if disk.size else 100
         if percent > told:
             told = percent

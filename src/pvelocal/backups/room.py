@@ -38,7 +38,7 @@ class Room:
 
     @property
     def seconds(self) -> float:
-        """How long a backup takes at least."""
+        """How long a backup takes at least, or a disk that is restored."""
         return self._fault.seconds
 
     def check(self) -> None:

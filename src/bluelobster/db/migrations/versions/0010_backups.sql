@@ -1,9 +1,21 @@
 -- Where a host's machines are backed up to: in production a Proxmox Backup Server, under one name in all of a region.
 alter table hosts add column backup_storage text;
 
--- A machine that is restored is made anew under another number, and takes the place of the old one when it is whole.
-alter table instances add column restoring_vmid int;
+-- A machine that is restored is made anew under another number, and takes the place of the old one when it is whole;
+-- until it has proved itself, the old one is kept. While one firewall becomes the other's, nobody may change it.
+alter table instances
+    add column restoring_vmid int,
+    add column replaced_vmid int,
+    add column firewall_held boolean not null default false;
 create unique index instances_restoring_vmid on instances (restoring_vmid);
+
+-- Changes of firewalls that are under way.
+create table firewall_changes (
+    id           uuid primary key,
+    instance_id  uuid not null references instances,
+    began_at     timestamptz not null
+);
+create index on firewall_changes (instance_id);
 
 -- Machines that were replaced, until they are gone. They keep their room on the host until then.
 create table replaced_machines (
@@ -25,7 +37,9 @@ create table backups (
     volid         text,
     status        text not null check (status in ('creating', 'available', 'deleting', 'deleted', 'failed', 'lost')),
     scheduled     boolean not null default false,
+    protected     boolean not null default false,
     disk_gb       int not null check (disk_gb > 0),
+    template      text references templates,
     size_bytes    bigint check (size_bytes >= 0),
     stored_bytes  bigint check (stored_bytes >= 0),
     format        text,

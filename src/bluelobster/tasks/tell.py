@@ -1,0 +1,20 @@
+"""What a task says of itself while it runs."""
+
+from datetime import datetime
+from uuid import UUID
+
+from bluelobster.db.pool import Tx
+from bluelobster.events.record import recorded_task
+
+TELL = recorded_task(
+    """update tasks set status = 'PROCESSING', message = %(message)s, progress = greatest(progress, %(progress)s),
+                        updated_at = %(now)s
+       where id = %(id)s and (status, message, progress)
+             is distinct from ('PROCESSING', %(message)s, greatest(progress, %(progress)s))"""
+)
+
+
+async def tell(tx: Tx, task_id: UUID, message: str, now: datetime, progress: int = 0) -> None:
+    """The task is being carried out, and says this. `progress` (0..100) never goes back. What is said already changes
+    nothing, and is no event."""
+    await tx.execute(TELL, {"id": task_id, "message": message, "progress": progress, "now": now})

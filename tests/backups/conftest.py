@@ -1,0 +1,18 @@
+"""Schedules in a cloud without a worker."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from backups.scheduled import Scheduled, SetClock
+from bluelobster.access.principal import Sight
+from cloud import TestCloud
+
+# The year that follows has a leap day in it.
+BEGIN = datetime(2027, 8, 15, 12, 34, 56, tzinfo=UTC)
+
+
+@pytest.fixture
+async def scheduled(idle_cloud: TestCloud) -> Scheduled:
+    account_id = await idle_cloud.one("select id from accounts where name = 'customer'")
+    return Scheduled(idle_cloud, SetClock(BEGIN), Sight(account_id, None))

@@ -1,0 +1,48 @@
+"""`billing`: what it costs."""
+
+import json
+
+from client.fake_api import FakeApi
+from client.shell import Shell
+
+AMOUNTS = {"instance_cents": 878, "address_cents": 5, "backup_cents": 0, "total_cents": 883}
+INVOICE = {
+    "id": "0b7f0c52-6a53-4b0e-8d3a-1f0e8c1e2a11",
+    "number": "2026-000042",
+    "month": "2026-11",
+    "opening_balance_cents": -7,
+    "credited_cents": 2500,
+    "charged_cents": 883,
+    "closing_balance_cents": 1610,
+}
+
+
+def test_balance(api: FakeApi, shell: Shell) -> None:
+    given = {"balance_cents": -7, "charged_this_month_cents": 883, "cents_per_hour": 45, "charged_to": None}
+    api.give("/billing/balance", given)
+    assert shell.run("billing", "balance").stdout.splitlines()[1].split() == ["-$0.07", "$8.83", "$0.45"]
+    assert json.loads(shell.run("billing", "balance", "--json").stdout) == given
+
+
+def test_usage(api: FakeApi, shell: Shell) -> None:
+    line = {"instance_name": "trainer", "team_name": None, "instance_hours": 19.5, **AMOUNTS}
+    answer = {"from": "2026-11-01", "to": "2026-11-23", "lines": [line], "total_cents": 883}
+    api.give("/billing/usage", answer)
+    shown = shell.run("billing", "usage").stdout.splitlines()
+    assert shown[1].split() == ["trainer", "19.5", "$8.78", "$0.05", "$0.00", "$8.83"]
+    assert shown[2] == "$8.83 in all, 2026-11-01 to 2026-11-23"
+    assert shell.run("billing", "usage", "--by", "team", "--from", "2026-11-01").exit_code == 0
+    assert json.loads(shell.run("billing", "usage", "--json").stdout) == answer
+
+
+def test_invoices_and_prices(api: FakeApi, shell: Shell) -> None:
+    api.give("/billing/invoices", {"invoices": [INVOICE], "next": None})
+    shown = shell.run("billing", "invoices").stdout.splitlines()[1].split()
+    assert shown == ["2026-000042", "2026-11", "-$0.07", "$25.00", "$8.83", "$16.10", INVOICE["id"]]
+    assert json.loads(shell.run("billing", "invoices", "--json").stdout)["next"] is None
+    machine = {"item": "instance_hour", "instance_type": "gpu_1x_a4000", "cents": 45, "unit": "hour"}
+    address = {"item": "ip_address_month", "instance_type": None, "cents": 300, "unit": "month"}
+    api.give("/billing/prices", {"prices": [machine, address]})
+    lines = [line.split() for line in shell.run("billing", "prices").stdout.splitlines()[1:]]
+    assert lines == [["gpu_1x_a4000", "$0.45", "hour"], ["ip_address_month", "$3.00", "month"]]
+    assert len(json.loads(shell.run("billing", "prices", "--json").stdout)["prices"]) == 2

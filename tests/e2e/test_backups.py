@@ -1,0 +1,157 @@
+"""Backups of real machines, seen from inside: what was there comes back, here and on a bigger machine."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, opened
+
+pytestmark = pytest.mark.e2e
+PATIENCE = 60.0
+MIB = 1 << 20
+# A checksum from before its backup is the file's; one line each makes it easy to see in which state a guest is.
+WRITE = "dd if=/dev/urandom of={name} bs=1M count={mib} 2>/dev/null; sha256sum {name} > {name}.sum; sync"
+CHECK = "sha256sum -c {name}.sum && cat {name}.sum"
+# Somebody who goes on writing: each line is whole on disk before the next one is written.
+GO_ON = "(i=0; while :; do i=$((i+1)); echo $i >> ticks; sync; done) </dev/null >/dev/null 2>&1 & echo $! > pid"
+KERNEL_COMPLAINTS = "sudo dmesg | grep -Ei 'EXT4-fs.*(error|warning|corrupt)|I/O error' || true"
+FIRST_SECTOR = "cat /sys/class/block/$(awk '$2 == \"/\" {print $1}' /proc/mounts | sed 's:/dev/::')/start"
+
+
+@pytest.fixture
+def staff(cloud: LocalCloud) -> Iterator[LocalCloud]:
+    """The same cloud, for somebody who may choose sizes."""
+    with opened(cloud.data, "staff") as running:
+        yield running
+
+
+class Instance:
+    """A machine, by its path in the API and from inside."""
+
+    def __init__(self, cloud: LocalCloud, key: Path, answer: Any) -> None:
+        cloud.completed(answer)
+        self.cloud = cloud
+        self.id: str = answer.json()["vm_uuid"]
+        self.path = f"/instances/{self.id}"
+        self.shell = Shell(key, "captain", self.shown["ip_address"], self.shown["ssh_port"], lasting=True)
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        shown: dict[str, Any] = self.cloud.api.get(self.path).json()
+        return shown
+
+    def backed_up(self) -> dict[str, Any]:
+        """Make a backup; its entry in the list."""
+        self.cloud.completed(self.cloud.api.post(f"{self.path}/backup"))
+        entry: dict[str, Any] = self.cloud.api.get(f"{self.path}/backups").json()["backups"][0]
+        return entry
+
+    def restored(self, backup: dict[str, Any]) -> None:
+        """Restore one of its own."""
+        self._back(self.cloud.api.post(f"{self.path}/restore", json={"backup_volid": backup["volid"]}))
+
+    def became(self, backup: dict[str, Any], **more: str) -> None:
+        """Restore any."""
+        parameters = {"volid": backup["volid"], "target_vm_uuid": self.id, **more}
+        self._back(self.cloud.api.post("/backups/restore", params=parameters))
+
+    def _back(self, answer: Any) -> None:
+        self.cloud.completed(answer)
+        self.shell.hang_up()
+        eventually(self.shell.knocks, PATIENCE)
+
+    def write(self, name: str, mib: int) -> str:
+        """A file of noise; its checksum."""
+        self.shell.run(WRITE.format(name=name, mib=mib))
+        return self.checksum(name)
+
+    def checksum(self, name: str) -> str:
+        """What a file's checksum was, and still is."""
+        said = self.shell.run(CHECK.format(name=name)).splitlines()
+        assert said[0].endswith(": OK")
+        return said[1]
+
+    def is_clean(self, folder: Path) -> None:
+        """Neither the guest's kernel nor a check of its file system finds anything wrong. The machine is off then."""
+        assert self.shell.run(KERNEL_COMPLAINTS) == ""
+        start = int(self.shell.run(FIRST_SECTOR)) * 512
+        self.shell.hang_up()
+        self.cloud.completed(self.cloud.api.post(f"{self.path}/shutdown"))
+        (disk,) = (path for path in self.cloud.disks(self.id) if "disk" in path.name)
+        raw = folder / "disk.raw"
+        subprocess.run(["qemu-img", "convert", "-O", "raw", str(disk), str(raw)], check=True)
+        checked = subprocess.run(["e2fsck", "-fn", f"{raw}?offset={start}"], capture_output=True, text=True)
+        raw.unlink()
+        assert checked.returncode == 0, checked.stdout
+
+
+def launched(cloud: LocalCloud, key: Path, name: str, disk_gb: int) -> Instance:
+    body = {
+        "name": name,
+        "instance_type": "v1_cpu_small",
+        "host": "px1",
+        "cores": 1,
+        "memory": 8,
+        "disk_size": disk_gb,
+        "gpu_count": 0,
+        "username": "captain",
+        "template_name": "TINY-LINUX",
+        "ssh_key": key.with_suffix(".pub").read_text(),
+    }
+    return Instance(cloud, key, cloud.api.post("/instances/launch-custom", json=body))
+
+
+def size_gb(shell: Shell) -> float:
+    return int(shell.run("df -k / | awk 'END {print $2}'")) / MIB
+
+
+@pytest.mark.long
+def test_backups_that_can_be_trusted(staff: LocalCloud, key: Path, tmp_path: Path) -> None:
+    small, big = launched(staff, key, "small", 40), launched(staff, key, "big", 60)
+    first_sum = small.write("precious", 16)
+    small.shell.run(GO_ON)
+    eventually(lambda: small.shell.attempt("test -s ticks").returncode == 0, PATIENCE)
+    first = small.backed_up()
+    small.shell.run("kill $(cat pid); rm precious; echo changed > precious.sum; sync")
+
+    small.restored(first)
+    assert small.checksum("precious") == first_sum
+    ticks = small.shell.run("cat ticks").splitlines()
+    assert ticks == [str(number) for number in range(1, len(ticks) + 1)]
+
+    second_sum = small.write("precious", 8)
+    assert second_sum != first_sum
+    second = small.backed_up()
+    assert 8 * MIB <= second["stored_bytes"] <= 64 * MIB < first["stored_bytes"]
+    assert second["size_bytes"] == first["size_bytes"] >= 40 << 30
+
+    before = big.shown
+    host_name = big.shell.run("hostname")
+    big.became(first)
+    assert big.checksum("precious") == first_sum
+    assert big.shown == before
+    assert (big.shell.run("hostname"), host_name) == ("big", "big")
+    assert size_gb(small.shell) < 40 < 55 < size_gb(big.shell) <= 60
+
+    deleted = staff.api.delete("/backups", params={"volid": first["volid"]})
+    staff.completed(deleted)
+    small.shell.run("rm precious; sync")
+    small.restored(second)
+    assert small.checksum("precious") == second_sum
+    small.is_clean(tmp_path)
+
+    assert staff.api.delete(small.path).json()["status"] == "success"
+    (left,) = [each for each in staff.api.get("/backups").json()["backups"] if each["instance_id"] == small.id]
+    assert (left["volid"], left["instance_name"], left["instance_deleted"]) == (second["volid"], "small", True)
+    big.became(second, add_restore_prefix="true")
+    assert big.checksum("precious") == second_sum
+    assert big.shown["name"].startswith("RESTORE-")
+    assert big.shell.run("hostname") == big.shown["name"]
+    staff.completed(staff.api.delete("/backups", params={"volid": second["volid"]}))
+    assert small.id not in {each["instance_id"] for each in staff.api.get("/backups").json()["backups"]}
+
+    assert staff.api.delete(big.path).json()["status"] == "success"
+    assert staff.left_of(small.id, big.id) == NOTHING

@@ -1,0 +1,47 @@
+"""Which host a backup is reached through."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from backed_up import backed_up
+from bluelobster.backups.subject import read_subject
+from bluelobster.db.pool import transaction
+from bluelobster.tasks.task import Task
+from cloud import TestCloud
+
+ANOTHER_HOST = """
+insert into hosts
+select (jsonb_populate_record(h, jsonb_build_object('id', 'px2', 'node', 'px2') || %s)).* from hosts h
+"""
+
+
+async def host_of_backup(cloud: TestCloud) -> str:
+    async with transaction(cloud.parts.pool) as tx:
+        cursor = await tx.execute("select id from backups")
+        row = cast("tuple[Any]", await cursor.fetchone())
+        task = cast("Task", SimpleNamespace(key_prefix=None, backup_id=row[0]))
+        return (await read_subject(tx, task)).host_id
+
+
+async def execute(cloud: TestCloud, query: str, *parameters: Any) -> None:
+    async with transaction(cloud.parts.pool) as tx:
+        await tx.execute(query, parameters)
+
+
+@pytest.mark.parametrize(("storage", "expected"), [("backup", "px2"), ("another", "px1")])
+async def test_another_host_that_reaches_the_storage_will_do(cloud: TestCloud, storage: str, expected: str) -> None:
+    await backed_up(cloud, await cloud.launched())
+    await execute(cloud, ANOTHER_HOST, f'{{"backup_storage": "{storage}"}}')
+    assert await host_of_backup(cloud) == "px1"
+    await execute(cloud, "update hosts set status = 'offline' where id = 'px1'")
+    assert await host_of_backup(cloud) == expected
+
+
+async def test_what_is_being_made_is_asked_of_its_maker(cloud: TestCloud) -> None:
+    await backed_up(cloud, await cloud.launched())
+    await execute(cloud, ANOTHER_HOST, '{"backup_storage": "backup"}')
+    await execute(cloud, "update hosts set status = 'offline' where id = 'px1'")
+    await execute(cloud, "update backups set status = 'creating'")
+    assert await host_of_backup(cloud) == "px1"
