@@ -69,12 +69,14 @@ def ticket_for(cloud: LocalCloud, path: str) -> dict[str, Any]:
     return ticket
 
 
-async def types(page: Page, text: str) -> None:
-    """Type a line, and see it appear before it is sent off."""
+async def types(page: Page, text: str) -> int:
+    """Type a line, and see it appear before it is sent off; how many pixels were lit then."""
     before = await page.value(LIT)
     await page.type(text)
     await page.until(f"{LIT} > {before + 10 * len(text)}")
+    lit: int = await page.value(LIT)
     await page.type("\n")
+    return lit
 
 
 async def test_a_browser_at_the_console(cloud: LocalCloud, machine: tuple[str, Shell], tmp_path: Path) -> None:
@@ -106,8 +108,7 @@ async def test_a_browser_at_the_console(cloud: LocalCloud, machine: tuple[str, S
 async def logs_in(page: Page) -> None:
     """As at any screen: name, password, and a greeting of some lines."""
     await page.until(f"{LIT} > {A_LINE}")
-    await types(page, "captain")
-    before = await page.value(LIT)
+    before = await types(page, "captain")
     await page.until(f"{LIT} > {before + PROMPT}")
     await page.type(PASSWORD + "\n")
     await page.until(f"{LIT} > {before + PROMPT + GREETING}")

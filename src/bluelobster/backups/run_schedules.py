@@ -101,11 +101,11 @@ async def _miss(tx: Tx, due: Due, missed: Sequence[datetime], now: datetime) -> 
     """Nothing was made in these slots, and nothing will be."""
     if not missed:
         return
-    async with tx.cursor() as cursor:
-        await cursor.executemany(
-            "insert into backup_slots (instance_id, slot_at, outcome) values (%s, %s, 'missed')",
-            [(due.instance_id, slot) for slot in missed],
-        )
+    await tx.execute(
+        """insert into backup_slots (instance_id, slot_at, outcome)
+           select %s, slot_at, 'missed' from unnest(%s::timestamptz[]) as slot_at""",
+        (due.instance_id, list(missed)),
+    )
     await _say(tx, due.instance_id, "missed")
     more = {"slot_at": rfc3339(missed[-1]), "slots": len(missed)}
     await record_instance(tx, "backup.missed", due.instance_id, now, SYSTEM, **more)

@@ -37,11 +37,14 @@ class Sample:
 
 async def save_samples(tx: Tx, samples: Sequence[tuple[UUID, Sample]], now: datetime) -> None:
     """Keep readings for the next ones to be measured against, and drop those that nobody will ask for."""
-    async with tx.cursor() as cursor:
-        await cursor.executemany(
+    if samples:
+        columns = zip(*((instance_id, *astuple(sample)) for instance_id, sample in samples), strict=True)
+        await tx.execute(
             """insert into instance_samples (instance_id, taken_at, disk_read, disk_write, net_in, net_out, uptime)
-               values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing""",
-            [(instance_id, *astuple(sample)) for instance_id, sample in samples],
+               select * from unnest(%s::uuid[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
+                                    %s::bigint[], %s::bigint[])
+               on conflict do nothing""",
+            [list(column) for column in columns],
         )
     await tx.execute("delete from instance_samples where taken_at < %s", (now - KEEP,))
 
