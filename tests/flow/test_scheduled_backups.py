@@ -46,7 +46,7 @@ class Nightly:
         """Let the next slot come; its task, once it has ended."""
         slot = datetime.fromisoformat((await self.show())["next_run_at"])
         await run_schedules(self.cloud.parts.pool, SetClock(slot))
-        making = "select id::text from tasks where operation = 'backup_instance' and ended_at is null"
+        making = "select id::text from tasks where operation = 'backup_instance' order by created_at desc limit 1"
         return await self.cloud.ended(await self.cloud.one(making))
 
     async def volids(self) -> list[str]:
