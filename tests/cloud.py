@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
 from bluelobster.access.accounts import Kind, create_account
 from bluelobster.access.keys import create_key
@@ -213,6 +215,7 @@ async def running_cloud(
         node = await stack.enter_async_context(running_node(node_settings, hypervisor, control=True))
         parts = await stack.enter_async_context(assembled(settings))
         app = create_app(settings)
+        app.router.routes[:] = built_routes()
         attach(app, parts)
         app.state.console = await stack.enter_async_context(running_gateway(parts, settings))
         await stock(parts, node, folder / "node")
@@ -225,6 +228,13 @@ async def running_cloud(
         if worker:
             await stack.enter_async_context(cloud.worker())
         yield cloud
+
+
+@cache
+def built_routes() -> list[BaseRoute]:
+    """The routes of every app of this process: FastAPI works each one out when it is first asked for, which would take
+    longer than most tests."""
+    return create_app(Settings(database_url="unused")).router.routes
 
 
 async def stock(parts: Parts, node: RunningNode, data: Path) -> None:
