@@ -18,6 +18,7 @@ from bench.processes import Process, started
 from bluelobster.access.accounts import create_account
 from bluelobster.access.keys import create_key
 from bluelobster.access.sealing import Seal, new_key
+from bluelobster.billing.ledger import credit
 from bluelobster.catalog.hosts import Capacity, NewHost, save_host
 from bluelobster.catalog.templates import KNOWN, place_image, save_template
 from bluelobster.db.embedded import EmbeddedPostgres
@@ -82,6 +83,7 @@ async def new_account(pool: Pool, name: str) -> tuple[UUID, str]:
     now = datetime.now(UTC)
     async with transaction(pool) as tx:
         account_id = await create_account(tx, name, "customer", now)
+        await credit(tx, account_id, 10**8, "for the measurement", now)
         return account_id, await create_key(tx, account_id, "bench", "owner", now)
 
 

@@ -17,6 +17,7 @@ from bluelobster.backups import restore_routes as restores
 from bluelobster.backups import routes as backups
 from bluelobster.backups import schedule_routes as backup_schedules
 from bluelobster.billing import routes as billing
+from bluelobster.billing.require import COSTLY
 from bluelobster.catalog import routes as catalog
 from bluelobster.catalog.connections import Connections
 from bluelobster.clock import Clock, SystemClock
@@ -44,6 +45,7 @@ from bluelobster.ssh_keys import routes as ssh_keys
 from bluelobster.staff import accounts as staff_accounts
 from bluelobster.staff import catalog as staff_catalog
 from bluelobster.staff import quotas as staff_quotas
+from bluelobster.staff import terms as staff_terms
 from bluelobster.tasks import routes as tasks
 from bluelobster.teams import routes as teams
 
@@ -129,6 +131,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(accounts.router)
     app.include_router(staff_accounts.router)
     app.include_router(staff_quotas.router)
+    app.include_router(staff_terms.router)
     app.include_router(staff_catalog.router)
     app.include_router(teams.router)
     app.include_router(teams.listing)
@@ -137,7 +140,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(audit.router)
     app.include_router(billing.router)
     answer_errors(app)
-    complete_openapi(app, may_be_forbidden)
+    complete_openapi(app, may_be_forbidden, COSTLY)
     app.add_middleware(HeadLikeGet)
     app.add_middleware(BodyLimit)
     app.add_middleware(RateHeaders)

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
         default=300.0, gt=0, description="How often backup storages are asked what they have"
     )
     charge_seconds: float = Field(default=1800.0, gt=0, le=3600, description="How often use is charged")
+    enforce_seconds: float = Field(
+        default=60.0, gt=0, le=3600, description="How often it is seen to what becomes of accounts that do not pay"
+    )
     idempotency_hours: float = Field(
         default=24.0, gt=0, description="How long the answer to a request with an Idempotency-Key is kept"
     )

@@ -12,6 +12,7 @@ from bluelobster.backups.delete import DELETE_BACKUP
 from bluelobster.backups.restore import RESTORE
 from bluelobster.backups.run_schedules import forget_old_slots, run_schedules
 from bluelobster.billing.bill import bill
+from bluelobster.enforcement.enforce import enforce
 from bluelobster.events.housekeeping import forget_old_events, put_events_in_order
 from bluelobster.instances.delete import DELETE
 from bluelobster.instances.launch import CREATE, CREATE_FROM_ISO
@@ -76,6 +77,7 @@ async def work(parts: Parts, settings: Settings) -> None:
         ),
         Job("forget old audit entries", 3600, lambda: forget_old_entries(parts.pool, parts.clock, settings.audit_days)),
         Job("bill", settings.charge_seconds, lambda: bill(parts.pool, parts.clock)),
+        Job("enforce", settings.enforce_seconds, lambda: enforce(parts.pool, parts.clock)),
         Job("put events in order", 60, lambda: put_events_in_order(parts.pool)),
         Job("forget old events", 3600, lambda: forget_old_events(parts.pool, parts.clock, settings.event_days)),
     )

@@ -27,6 +27,7 @@ REQUEST = {
 
 def test_from_nothing_to_a_machine(shell: Shell, node: RunningNode) -> None:
     shell.does("account add acme")
+    assert shell.does("account credit acme 25").strip() == "$25.00 credited to acme"
     key = shell.does("key add acme").strip()
     for line in (
         REGION,

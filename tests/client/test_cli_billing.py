@@ -18,9 +18,23 @@ INVOICE = {
 
 
 def test_balance(api: FakeApi, shell: Shell) -> None:
-    given = {"balance_cents": -7, "charged_this_month_cents": 883, "cents_per_hour": 45, "charged_to": None}
+    given = {
+        "balance_cents": -7,
+        "charged_this_month_cents": 883,
+        "cents_per_hour": 45,
+        "charged_to": None,
+        "hours_left": None,
+        "standing": "past_due",
+        "next_step_at": "2026-11-24T10:00:00Z",
+    }
     api.give("/billing/balance", given)
-    assert shell.run("billing", "balance").stdout.splitlines()[1].split() == ["-$0.07", "$8.83", "$0.45"]
+    _, line, step = shell.run("billing", "balance").stdout.splitlines()
+    assert line.split() == ["-$0.07", "$8.83", "$0.45", "past", "due"]
+    assert step == "Your instances are shut down at 2026-11-24T10:00:00Z unless you pay before."
+    api.give("/billing/balance", {**given, "hours_left": 100, "standing": "good", "next_step_at": None})
+    (line,) = shell.run("billing", "balance").stdout.splitlines()[1:]
+    assert line.split() == ["-$0.07", "$8.83", "$0.45", "4", "days", "good"]
+    api.give("/billing/balance", given)
     assert json.loads(shell.run("billing", "balance", "--json").stdout) == given
 
 

@@ -42,7 +42,13 @@ def _start(folder: Path) -> None:
     (folder / "network").write_text(host_network())
     status, log = folder / "status", data.with_name("data.up.log")
     # Several tests look as often as they like, with one key.
-    settings = {"BLUELOBSTER_RATE_BURST": "100000", "BLUELOBSTER_ISO_ALLOWED_NETWORKS": "127.0.0.1/32", "LOG": str(log)}
+    settings = {
+        "BLUELOBSTER_RATE_BURST": "100000",
+        "BLUELOBSTER_ISO_ALLOWED_NETWORKS": "127.0.0.1/32",
+        "BLUELOBSTER_CHARGE_SECONDS": "2",
+        "BLUELOBSTER_ENFORCE_SECONDS": "1",
+        "LOG": str(log),
+    }
     started = time.time_ns()
     shell = subprocess.run(
         ["sh", "-c", APART, KEEP_STATUS, str(status), *command_of(data, "qemu")],

@@ -26,6 +26,12 @@ VALID: dict[str, dict[str, Any]] = {
     "update_backup_notes": {"notes": "before the upgrade"},
     "create_ssh_key": {"name": "laptop", "public_key": SSH_KEY},
     "create_team": {"name": "Sales"},
+    "set_spending_limit": {"limit_cents": 50000},
+    "set_team_spending_limit": {"limit_cents": 50000},
+    "admin_set_account_terms": {"pays": "invoice", "credit_limit_cents": 50000},
+    "admin_set_billing_terms": {
+        "launch_hours": 1, "warning_hours": [72, 24], "shutdown_after_hours": 24, "deletion_after_hours": 336,
+    },
     "rename_team": {"name": "Marketing"},
     "invite_team_member": {"email": "ada@example.com"},
     "change_team_member": {"role": "viewer"},

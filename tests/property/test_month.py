@@ -1,4 +1,4 @@
-"""A month of a thousand accounts with ten thousand machines, charged every night and closed in the end."""
+"""A month of a thousand accounts with ten thousand machines: charged every night, enforced, and closed in the end."""
 
 import random
 from collections import Counter
@@ -15,6 +15,7 @@ from billing.rule import cost
 from bluelobster.billing.bill import bill
 from bluelobster.billing.usage import end_usage
 from bluelobster.db.pool import Pool, Tx, transaction
+from bluelobster.enforcement.enforce import enforce
 from set_clock import SetClock
 
 pytestmark = pytest.mark.long
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.long
 ACCOUNTS, MACHINES, OTHERS = 1000, 10_000, 1000
 BEGIN, END = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
 MONTH_SECONDS = int((END - BEGIN).total_seconds())
-CREDIT = 5_000
+# Every tenth account runs out of it.
+LITTLE, CREDIT = 50_000, 10_000_000
 GIB = 2**30
 
 
@@ -54,11 +56,15 @@ async def test_a_month(database: str) -> None:
             now = BEGIN + timedelta(days=day)
             await end_some(pool, [each for each in used if each.ended and now - timedelta(days=1) < each.ended <= now])
             await bill(pool, SetClock(now))
+            await enforce(pool, SetClock(now))
+            if now < END:
+                await carry_out(pool, used, now)
         async with pool.connection() as connection:
             assert await rows(connection, "select count(*) from invoices") == [(0,)]
         await bill(pool, SetClock(END + timedelta(hours=1)))
         async with pool.connection() as connection:
             await compare(connection, used)
+            await enforced(connection)
 
 
 async def people_and_machines(tx: Tx) -> list[tuple[UUID, UUID, int]]:
@@ -70,8 +76,8 @@ async def people_and_machines(tx: Tx) -> list[tuple[UUID, UUID, int]]:
     )
     await tx.execute(
         """insert into ledger (account_id, kind, amount_cents, reason, created_at)
-           select id, 'payment', %s, 'test', %s from accounts""",
-        (CREDIT, BEGIN),
+           select id, 'payment', case when name like '%%0' then %s else %s end, 'test', %s from accounts""",
+        (LITTLE, CREDIT, BEGIN),
     )
     await tx.execute(
         """insert into instances (id, account_id, name, region, host_id, vcpus, memory_gb, disk_gb,
@@ -123,6 +129,45 @@ async def in_use(tx: Tx, machines: Sequence[tuple[UUID, UUID, int]], dice: rando
     return [*used, *addresses, *backups]
 
 
+async def carry_out(pool: Pool, used: Sequence[Use], now: datetime) -> None:
+    """What workers would have done by the next night: machines are stopped, and deleted."""
+    async with transaction(pool) as tx:
+        done = await rows(
+            tx,
+            """update tasks set status = 'COMPLETED', ended_at = %s where ended_at is null
+               returning operation, instance_id""",
+            now,
+        )
+        stopped = [machine for operation, machine in done if operation == "shutdown_instance"]
+        deleted = {machine for operation, machine in done if operation == "delete_instance"}
+        await tx.execute("update instances set power_status = 'stopped' where id = any(%s)", (stopped,))
+        await tx.execute(
+            "update instances set status = 'deleted', ended_at = %s where id = any(%s)", (now, list(deleted))
+        )
+        for each in used:
+            if each.instance in deleted and each.kind == "instance" and (each.ended is None or each.ended > now):
+                each.ended = max(now, each.began)
+                await end_usage(tx, each.instance, each.ended)
+
+
+async def enforced(tx: Tx) -> None:
+    """Whoever ran out was suspended and, two weeks later, deleted; nobody else was touched."""
+    ((owing, well, machines),) = await rows(
+        tx,
+        """select count(*) filter (where standing <> 'good'), count(*) filter (where standing = 'good'),
+                  (select count(*) from instances i join accounts a on a.id = i.account_id
+                   where i.ended_at is not null and a.standing <> 'terminated')
+           from accounts""",
+    )
+    assert (owing, well, machines) == (ACCOUNTS // 10, ACCOUNTS - ACCOUNTS // 10, 0)
+    ((deleted, terminated),) = await rows(
+        tx,
+        """select count(*) filter (where i.ended_at is not null), count(*) from instances i
+           join accounts a on a.id = i.account_id where a.standing = 'terminated'""",
+    )
+    assert terminated >= deleted > MACHINES // ACCOUNTS * 50
+
+
 async def copy(tx: Tx, target: str, values: Sequence[tuple[Any, ...]]) -> None:
     async with tx.cursor() as cursor, cursor.copy(f"copy {target} from stdin") as lines:
         for row in values:
@@ -142,10 +187,11 @@ async def compare(tx: Tx, used: Sequence[Use]) -> None:
     for each in used:
         owed[each.account] += each.cents
     assert len(owed) == ACCOUNTS
+    paid = dict(await rows(tx, "select account_id, amount_cents::int from ledger where kind = 'payment'"))
     columns = "account_id, charged_cents, credited_cents, closing_cents"
     invoices = await rows(tx, f"select {columns} from invoices")
     assert {row[0]: row[1:] for row in invoices} == {
-        account: (cents, CREDIT, CREDIT - cents) for account, cents in owed.items()
+        account: (cents, paid[account], paid[account] - cents) for account, cents in owed.items()
     }
     numbers = await rows(tx, "select number from invoices order by number")
     assert numbers == [(f"2026-{number:06}",) for number in range(1, ACCOUNTS + 1)]
@@ -160,4 +206,4 @@ async def compare(tx: Tx, used: Sequence[Use]) -> None:
             await rows(tx, "select account_id, sum(amount_cents) from ledger where month >= %s group by 1", END)
         )
         balances = {account: cents - later.get(account, 0) for account, cents in await rows(tx, source)}
-        assert balances == {account: CREDIT - cents for account, cents in owed.items()}
+        assert balances == {account: paid[account] - cents for account, cents in owed.items()}

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from bluelobster.access.accounts import Kind
 from bluelobster.access.audit import concerning_account
+from bluelobster.billing.standing import Pays, Standing
 from bluelobster.clock import rfc3339_sql
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import NotFound
@@ -24,6 +25,11 @@ class Account(BaseModel):
     created_at: str
     closed_at: str | None
     balance_cents: int = Field(description="What it has, in US cents; below zero, what it owes")
+    pays: Pays
+    credit_limit_cents: int = Field(description="What it may owe, in US cents")
+    exempt: bool = Field(description="Whether nothing is refused, shut down or deleted for money")
+    standing: Standing
+    next_step_at: str | None = Field(description="When it is suspended, or terminated, unless it pays before")
     instances: int
     backups: int
 
@@ -45,6 +51,8 @@ class Filter:
 
 VIEW = f"""select a.id, a.name, a.role, {rfc3339_sql("a.created_at")} as created_at,
                   {rfc3339_sql("a.closed_at")} as closed_at, b.cents::bigint as balance_cents,
+                  a.pays, a.credit_limit_cents, a.exempt or a.role = 'staff' as exempt, a.standing,
+                  {rfc3339_sql("a.next_step_at")} as next_step_at,
                   (select count(*) from instances i where i.account_id = a.id and i.ended_at is null)::int as instances,
                   (select count(*) from backups p where p.account_id = a.id and p.ended_at is null)::int as backups
            from accounts a join balances b on b.account_id = a.id"""

@@ -10,18 +10,33 @@ from bluelobster.admin.pools import pool
 from bluelobster.admin.prices import price
 from bluelobster.admin.quotas import quota
 from bluelobster.admin.templates import template
+from bluelobster.admin.terms import terms
 
 
 @click.group()
 @click.option("--data", default=None, help="Data directory of a local `up` (default: $BLUELOBSTER_DATA, or ./data)")
 @click.pass_context
 def admin(context: click.Context, data: str | None) -> None:
-    """Manage accounts, keys, quotas, hosts, types and templates.
+    """Manage accounts, keys, money, quotas, hosts, types and templates.
 
     Works on the database that BLUELOBSTER_DATABASE_URL names; without it, on that of a local `up`.
     """
     context.obj = data
 
 
-for command in (account, key, quota, region, gpu, type_, price, pool, template, host, migrate_database, secret_key):
+for command in (
+    account,
+    key,
+    quota,
+    terms,
+    region,
+    gpu,
+    type_,
+    price,
+    pool,
+    template,
+    host,
+    migrate_database,
+    secret_key,
+):
     admin.add_command(command)

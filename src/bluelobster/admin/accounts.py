@@ -13,6 +13,7 @@ from bluelobster.accounts.account import every_account
 from bluelobster.accounts.close import close, reopen
 from bluelobster.admin.session import Wrong, found, run, show
 from bluelobster.app import Parts
+from bluelobster.billing.dollars import dollars
 from bluelobster.billing.ledger import credit as add_credit
 from bluelobster.db.pool import Tx, transaction
 from bluelobster.keys.request import MOST_HOURS
@@ -203,7 +204,3 @@ def cents_of(amount: str) -> int:
     if not cents.is_finite() or cents != cents.to_integral_value() or cents == 0:
         raise Wrong(f"{amount!r} is not a whole number of cents other than zero")
     return int(cents)
-
-
-def dollars(cents: int) -> str:
-    return f"{'-' if cents < 0 else ''}${abs(cents) // 100}.{abs(cents) % 100:02d}"

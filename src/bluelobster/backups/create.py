@@ -14,6 +14,7 @@ from bluelobster.backups.outcome import completed, failed
 from bluelobster.backups.progress import Follow, stored_bytes_in, volid_in
 from bluelobster.backups.subject import Subject, read_subject, record_backup
 from bluelobster.billing.backup_usage import begin_backup_usage
+from bluelobster.billing.require import require_not_suspended
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import InvalidRequest
@@ -38,8 +39,9 @@ async def request_backup(
     tx: Tx, instance: Found, origin: Origin, now: datetime, *, scheduled: bool = False
 ) -> tuple[UUID, UUID]:
     """Queue a backup; the ids of its task and its own. Raises InvalidRequest for an instance that is not rented or has
-    no backup storage, QuotaExceeded, and Conflict while another operation runs."""
+    no backup storage, QuotaExceeded, PaymentRequired, and Conflict while another operation runs."""
     must_be_rented(instance)
+    await require_not_suspended(tx, origin.account_id)
     backup_id = uuid4()
     done = await tx.execute(
         """insert into backups (id, account_id, instance_id, host_id, vmid, storage, status, scheduled, disk_gb,

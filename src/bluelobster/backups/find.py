@@ -70,6 +70,13 @@ async def find_backup(tx: Tx, sight: Sight, volid: str, missing: NotFound, *, lo
     return found
 
 
+async def hold_backup(tx: Tx, backup_id: UUID) -> Backup | None:
+    """An available backup, which stays as it is until the end of `tx`; None where it is gone, or going."""
+    async with tx.cursor(row_factory=class_row(Backup)) as cursor:
+        await cursor.execute(f"{SELECT} where b.id = %s and b.status = 'available' for update of b", (backup_id,))
+        return await cursor.fetchone()
+
+
 def must_not_be_going(backup: Backup) -> None:
     """Raises Conflict while the backup is being deleted."""
     if backup.is_being_deleted:

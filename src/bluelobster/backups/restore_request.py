@@ -13,6 +13,7 @@ from bluelobster.backups.busy import in_progress
 from bluelobster.backups.find import Backup, backup_not_found, find_backup
 from bluelobster.backups.restore import RESTORE
 from bluelobster.backups.restore_name import Naming, must_be_free
+from bluelobster.billing.require import require_not_suspended
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import Conflict, InvalidRequest, NotFound
 from bluelobster.instances.find import Found, find_instance, instance_not_found
@@ -38,7 +39,8 @@ class Fit:
 async def restore_onto_itself(
     tx: Tx, caller: Principal, instance_id: str, body: object, origin: Origin, now: datetime
 ) -> dict[str, Any]:
-    """Queue the restore of an instance from a backup of its own. Raises NotFound, InvalidRequest, Conflict."""
+    """Queue the restore of an instance from a backup of its own. Raises NotFound, InvalidRequest, PaymentRequired,
+    Conflict."""
     missing = instance_not_found(instance_id)
     instance = await find_instance(tx, caller.sight, instance_id, missing)
     volid = body.get("backup_volid") if isinstance(body, dict) else None
@@ -61,7 +63,8 @@ async def restore_onto_itself(
 async def restore_onto(
     tx: Tx, caller: Principal, volid: str, target: str, naming: Naming, origin: Origin, now: datetime
 ) -> dict[str, Any]:
-    """Queue the restore of any backup onto any instance that it fits. Raises NotFound, InvalidRequest, Conflict."""
+    """Queue the restore of any backup onto any instance that it fits. Raises NotFound, InvalidRequest,
+    PaymentRequired, Conflict."""
     backup = await find_backup(tx, caller.sight, volid, backup_not_found(volid))
     missing = instance_not_found(target)
     instance = await find_instance(tx, caller.sight, target, missing)
@@ -93,6 +96,7 @@ async def _begin(
 ) -> UUID:
     """With host, backup and instance held, in this order, look whether the one can become the other; then take the
     room for a second disk, and the number of the machine that will have it."""
+    await require_not_suspended(tx, caller.account_id)
     await tx.execute("select from hosts where id = %s for no key update", (found.host_id,))
     backup = await find_backup(tx, caller.sight, volid, backup_not_found(volid), lock=True)
     instance = await find_instance(tx, caller.sight, str(found.id), missing, lock=True)

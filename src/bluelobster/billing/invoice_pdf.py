@@ -6,6 +6,7 @@ from fpdf import FPDF
 from fpdf.enums import TableBordersLayout, XPos, YPos
 from fpdf.fonts import FontFace
 
+from bluelobster.billing.dollars import amount
 from bluelobster.billing.invoices import Invoice, Line
 
 FONT = "Helvetica"
@@ -60,7 +61,7 @@ def _balances(page: Page, invoice: Invoice) -> None:
         for words, cents in rows:
             row = table.row()
             row.cell(printable(words))
-            row.cell(dollars(cents))
+            row.cell(amount(cents))
     page.ln(8)
 
 
@@ -83,8 +84,8 @@ def cells_of(line: Line) -> tuple[str, ...]:
         line.instance_name,
         f"{line.kind} {line.detail}{gigabytes}",
         f"{line.hours:.1f}",
-        f"{dollars(line.price_cents)} / {line.unit}",
-        dollars(line.amount_cents),
+        f"{amount(line.price_cents)} / {line.unit}",
+        amount(line.amount_cents),
     )
 
 
@@ -95,7 +96,3 @@ def _write(page: Page, text: str, height: float) -> None:
 def printable(text: str) -> str:
     """What the fonts that every reader has can show."""
     return text.encode("latin-1", "replace").decode("latin-1")
-
-
-def dollars(cents: int) -> str:
-    return f"{'-' if cents < 0 else ''}{abs(cents) // 100:,}.{abs(cents) % 100:02d}"

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from bluelobster.billing.standing import update_standing
+from bluelobster.billing.terms import read_terms
 from bluelobster.db.pool import Tx
 
 # Came in, given, used, handed back, put right.
@@ -15,7 +17,8 @@ Kind = Literal["payment", "credit", "charge", "refund", "adjustment"]
 
 
 async def enter(tx: Tx, account_id: UUID, kind: Kind, amount_cents: int, reason: str, now: datetime) -> int:
-    """Add an entry; its id. Payments and credits are positive, charges and refunds negative."""
+    """Add an entry; its id. Payments and credits are positive, charges and refunds negative. Whoever pays what is owed
+    stands well at once."""
     cursor = await tx.execute(
         """insert into ledger (account_id, kind, amount_cents, reason, created_at) values (%s, %s, %s, %s, %s)
            returning id""",
@@ -23,6 +26,8 @@ async def enter(tx: Tx, account_id: UUID, kind: Kind, amount_cents: int, reason:
     )
     row = await cursor.fetchone()
     assert row is not None  # noqa: S101 - an insert of one row returns one
+    if amount_cents > 0:
+        await update_standing(tx, account_id, await read_terms(tx), now)
     return int(row[0])
 
 

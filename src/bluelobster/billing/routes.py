@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
 from bluelobster.billing import balance as balances
-from bluelobster.billing import invoices, price_list, usage_report
+from bluelobster.billing import invoices, price_list, spending, usage_report
 from bluelobster.billing.invoice_pdf import as_pdf
 from bluelobster.http.moments import Day
 from bluelobster.http.paging import place_of
@@ -84,6 +84,30 @@ async def get_invoice(
     if form == "pdf" or (form is None and wants(request, "application/pdf")):
         return file(as_pdf(found), "application/pdf", f"invoice-{found.number}.pdf")
     return found
+
+
+@router.get("/spending-limits", summary="Spending limits")
+async def get_spending_limits(caller: Caller, tx: Transaction, clock: Time) -> spending.SpendingLimits:
+    """What the account and each of its teams may spend in a month, and have. For keys of the whole account."""
+    return await spending.spending_limits(tx, caller.account_id, clock.now())
+
+
+@router.put("/spending-limits", summary="Limit what the account spends in a month")
+async def set_spending_limit(
+    wanted: spending.SpendingLimitRequest, caller: Caller, tx: Transaction, clock: Time
+) -> spending.SpendingLimits:
+    """When the limit is reached, nothing new can be launched. What there is stays, and goes on costing."""
+    await spending.limit_account(tx, caller.account_id, wanted.limit_cents)
+    return await spending.spending_limits(tx, caller.account_id, clock.now())
+
+
+@router.put("/spending-limits/{team_id}", summary="Limit what a team spends in a month")
+async def set_team_spending_limit(
+    team_id: str, wanted: spending.SpendingLimitRequest, caller: Caller, tx: Transaction, clock: Time
+) -> spending.SpendingLimits:
+    """The same for the instances of a team."""
+    await spending.limit_team(tx, caller.account_id, team_id, wanted.limit_cents)
+    return await spending.spending_limits(tx, caller.account_id, clock.now())
 
 
 @router.get("/prices", summary="Prices")

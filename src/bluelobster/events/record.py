@@ -23,8 +23,17 @@ InstanceKind = Literal[
 BackupKind = Literal[
     "backup.completed", "backup.failed", "backup.missed", "backup.deleted", "backup.lost", "backup.found"
 ]
+# Of an account: how it stands with what it has to pay.
+StandingKind = Literal[
+    "billing.low_credit",
+    "billing.past_due",
+    "billing.suspended",
+    "billing.terminated",
+    "billing.good_standing",
+    "billing.spending_limit",
+]
 TaskKind = Literal["task.created", "task.processing", "task.completed", "task.failed"]
-Kind = Literal[InstanceKind, BackupKind, TaskKind]
+Kind = Literal[InstanceKind, BackupKind, StandingKind, TaskKind]
 
 WAKE = "events_recorded"
 SYSTEM = "system"
@@ -41,6 +50,12 @@ INSTANCE: LiteralString = f"""
              coalesce(%(actor)s, t.key_prefix, '{SYSTEM}'), %(now)s
       from instances i left join tasks t on t.instance_id = i.id and t.ended_at is null and t.holds_instance
       where i.id = %(instance_id)s returning kind)
+    {_TELL}"""
+
+ACCOUNT: LiteralString = f"""
+    with recorded as (
+      insert into events ({_COLUMNS})
+      values (%(account_id)s, %(team_id)s, null, null, %(kind)s, %(data)s, '{SYSTEM}', %(now)s) returning kind)
     {_TELL}"""
 
 
@@ -66,3 +81,11 @@ async def record_instance(
     """An instance became what its row says now. Without `actor`, whoever asked for the operation on it did it."""
     values = {"kind": kind, "instance_id": instance_id, "now": now, "actor": actor, "more": Jsonb(more)}
     await tx.execute(INSTANCE, values)
+
+
+async def record_account(
+    tx: Tx, kind: StandingKind, account_id: UUID, now: datetime, *, team_id: UUID | None = None, **data: Any
+) -> None:
+    """Something became true of an account, or of one of its teams, without anybody's doing."""
+    values = {"kind": kind, "account_id": account_id, "team_id": team_id, "now": now, "data": Jsonb(data)}
+    await tx.execute(ACCOUNT, values)

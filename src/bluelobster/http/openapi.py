@@ -1,7 +1,7 @@
 """The served OpenAPI: what FastAPI knows, and the contract's answers and examples, added in one place."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
@@ -36,9 +36,10 @@ def answers_of_contract() -> dict[str, dict[str, Any]]:
     return answers
 
 
-def complete_openapi(app: FastAPI, may_be_forbidden: Callable[[str], bool]) -> None:
+def complete_openapi(app: FastAPI, may_be_forbidden: Callable[[str], bool], costly: Collection[str]) -> None:
     """Let `/openapi.json` hold every answer that the contract documents, and every error that can occur.
-    `may_be_forbidden` knows by an operation's function name whether there is a role that may not do it."""
+    `may_be_forbidden` knows by an operation's function name whether there is a role that may not do it; `costly` are
+    those that an account has to pay for."""
     generated = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -50,6 +51,8 @@ def complete_openapi(app: FastAPI, may_be_forbidden: Callable[[str], bool]) -> N
                     _add_answers(operation, answers.get(operation["operationId"], {}))
                     name = operation["operationId"].partition("_api_v1_")[0]
                     _add_errors(operation, dict(error_answers(path, method, operation, may_be_forbidden(name))))
+                    if name in costly:
+                        _add_errors(operation, {"402": "The account has to pay first"})
             document["components"]["schemas"]["Error"] = ERROR_SCHEMA
             document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
             app.openapi_schema = document

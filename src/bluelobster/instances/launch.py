@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from bluelobster.access.audit import concerning
 from bluelobster.access.sealing import Seal
+from bluelobster.billing.require import require_credit
 from bluelobster.billing.usage import begin_usage
 from bluelobster.catalog.templates import Template
 from bluelobster.clock import Clock
@@ -47,8 +48,9 @@ class Accepted:
 
 
 async def launch(tx: Tx, wanted: Wanted, origin: Origin, seal: Seal, now: datetime) -> Accepted:
-    """Reserve everything that the machine needs and queue its creation. Raises NoRoom, NoAddress, QuotaExceeded, and
-    InvalidRequest for a name that is taken. A Windows machine that is asked for without a password gets one."""
+    """Reserve everything that the machine needs and queue its creation. Raises NoRoom, NoAddress, QuotaExceeded,
+    PaymentRequired, and InvalidRequest for a name that is taken. A Windows machine that is asked for without a password
+    gets one."""
     instance_id = uuid4()
     generated = generated_password() if is_windows(wanted.template) and not wanted.password else None
     # Hashing takes milliseconds, in which nobody else could reserve on this host.
@@ -63,6 +65,7 @@ async def launch(tx: Tx, wanted: Wanted, origin: Origin, seal: Seal, now: dateti
         if wanted.user_data is not None:
             await keep_user_data(tx, instance_id, wanted.user_data, seal)
         await require_quotas(tx, origin.account_id, needs(wanted.size), wanted.size.gpu_model)
+        await require_credit(tx, instance_id, wanted.price_cents_per_hour, now)
         await reserve_gpus(tx, instance_id, host_id, wanted.size)
         address = await assign_primary(tx, instance_id, wanted.region, now)
         await assign_internal(tx, instance_id, origin.account_id, wanted.region, host_id, now)

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from bluelobster.billing.require import require_not_suspended
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Tx
 from bluelobster.events.record import record_instance
@@ -106,6 +107,7 @@ REBOOT = _operation(
 )
 
 ALREADY = {SHUTDOWN.name: "stopped", FORCE_SHUTDOWN.name: "stopped", POWER_ON.name: "running"}
+RUNS = frozenset((POWER_ON.name, POWER_CYCLE.name))
 QUEUED = {
     SHUTDOWN.name: "VM shutdown queued",
     FORCE_SHUTDOWN.name: "VM force shutdown queued",
@@ -117,8 +119,11 @@ QUEUED = {
 async def change_power(
     tx: Tx, operation: Operation[Machine], instance: Found, origin: Origin, now: datetime
 ) -> dict[str, Any]:
-    """Queue a power operation; where the machine is as asked for already, the task is complete at once."""
+    """Queue a power operation; where the machine is as asked for already, the task is complete at once.
+    Raises InvalidRequest, and PaymentRequired for running one of a suspended account."""
     must_be_rented(instance)
+    if operation.name in RUNS:
+        await require_not_suspended(tx, origin.account_id)
     power = ALREADY.get(operation.name)
     if power is not None and instance.power_status == power:
         message = f"VM is {power} already"
@@ -133,8 +138,9 @@ async def change_power(
 
 
 async def request_reboot(tx: Tx, instance: Found, origin: Origin, now: datetime) -> UUID:
-    """Queue a reset of a running machine. Raises InvalidRequest for a stopped one and Conflict while another
-    operation runs."""
+    """Queue a reset of a running machine. Raises InvalidRequest for a stopped one, PaymentRequired and Conflict
+    while another operation runs."""
+    await require_not_suspended(tx, origin.account_id)
     in_progress = Conflict("operation_in_progress", "Another operation is in progress on this Instance")
     if instance.status != "rented":
         raise in_progress

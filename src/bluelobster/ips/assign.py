@@ -5,6 +5,7 @@ from typing import Any
 
 from bluelobster.billing.address_usage import begin_address_usage
 from bluelobster.billing.prices import price_of
+from bluelobster.billing.require import require_paid_up
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import InvalidRequest
@@ -22,7 +23,8 @@ MOST_CARDS = 16
 
 
 async def assign_address(tx: Tx, instance: Found, origin: Origin, now: datetime) -> dict[str, Any]:
-    """Reserve an address and queue its card. Raises InvalidRequest: busy, too many, none free; and QuotaExceeded."""
+    """Reserve an address and queue its card. Raises InvalidRequest: busy, too many, none free; QuotaExceeded; and
+    PaymentRequired."""
     must_be_rented(instance)
     cards = {each.nic for each in await addresses_of(tx, instance.id)}
     nic = next((each for each in range(1, MOST_CARDS) if each not in cards), None)
@@ -34,6 +36,7 @@ async def assign_address(tx: Tx, instance: Found, origin: Origin, now: datetime)
     except NoAddress:
         raise InvalidRequest("no_available_ips", "No IP addresses are available in this region") from None
     await require_quotas(tx, origin.account_id, {"addresses": 1})
+    await require_paid_up(tx, instance.id, now)
     task_id = await begin_on_address(tx, ASSIGN_IP, instance, address, origin, now)
     (assigned,) = (each for each in await addresses_of(tx, instance.id) if each.nic == nic)
     return {

@@ -24,15 +24,27 @@ def balance(client: Client, as_json: bool) -> None:
         return
     fields = Fields(answer, "balance")
     print_table(
-        ["BALANCE", "SPENT THIS MONTH", "INSTANCES AN HOUR", "CHARGED UP TO"],
+        ["BALANCE", "SPENT THIS MONTH", "INSTANCES AN HOUR", "CHARGED UP TO", "LASTS", "STANDING"],
         [
             [
                 *(dollars(fields.whole(f"{each}_cents")) for each in ("balance", "charged_this_month")),
                 dollars(fields.whole("cents_per_hour")),
                 fields.text_or_none("charged_to") or "",
+                lasts(fields.whole_or_none("hours_left")),
+                fields.text("standing").replace("_", " "),
             ]
         ],
     )
+    if (step := fields.text_or_none("next_step_at")) is not None:
+        what = "shut down" if fields.text("standing") == "past_due" else "deleted, with their backups,"
+        click.echo(f"Your instances are {what} at {step} unless you pay before.")
+
+
+def lasts(hours: int | None) -> str:
+    """How long what there is lasts, with what is used now."""
+    if hours is None:
+        return ""
+    return f"{hours} h" if hours < 72 else f"{hours // 24} days"
 
 
 @user_command("usage")
