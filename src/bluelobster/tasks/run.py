@@ -28,11 +28,10 @@ NOTE = sql.SQL(
        on conflict (task_id, checkpoint_name) do update
        set state = excluded.state, owner_run_id = excluded.owner_run_id, updated_at = excluded.updated_at"""
 ).format(RUNS, sql.Identifier("absurd", f"c_{QUEUE}"))
-CLAIM = sql.SQL(
-    """with claimed as (select run_id, task_id as engine_task, attempt, (params->>'task_id')::uuid as id
-                        from absurd.claim_task(%s, %s, %s, %s))
-       select run_id, engine_task, attempt, {} from claimed join tasks using (id)"""
-).format(sql.SQL(COLUMNS))
+CLAIM = """
+    select run_id, task_id as engine_task, attempt, (params->>'task_id')::uuid as id
+    from absurd.claim_task(%s, %s, %s, %s)"""
+CLAIMED = sql.SQL("select {} from tasks where id = any(%s)").format(sql.SQL(COLUMNS))
 # Of a run that was cancelled, failed, or has ended: for the last the engine has no code of its own.
 LOST = frozenset({"AB001", "AB002", "P0001"})
 
@@ -132,15 +131,21 @@ async def claim(pool: Pool, worker: str, lease_seconds: int, most: int) -> list[
     asked = time.monotonic()
     async with pool.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(CLAIM, (QUEUE, worker, lease_seconds, most))
-        rows = await cursor.fetchall()
+        claims = await cursor.fetchall()
+        if not claims:
+            return []
+        # A statement of its own: the engine claims tasks that were committed after the first one began to look.
+        await cursor.execute(CLAIMED, ([each["id"] for each in claims],))
+        tasks = {row["id"]: Task(**row) for row in await cursor.fetchall()}
     return [
         Run(
-            id=row.pop("run_id"),
-            engine_task=row.pop("engine_task"),
-            attempt=row.pop("attempt"),
-            task=Task(**row),
+            id=each["run_id"],
+            engine_task=each["engine_task"],
+            attempt=each["attempt"],
+            task=tasks[each["id"]],
             lease_seconds=lease_seconds,
             held_until=asked + lease_seconds,
         )
-        for row in rows
+        for each in claims
+        if each["id"] in tasks
     ]
