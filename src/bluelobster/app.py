@@ -39,6 +39,10 @@ from bluelobster.http.shared_rates import shared_rates
 from bluelobster.instances import routes as instances
 from bluelobster.ips import routes as ips
 from bluelobster.keys import routes as keys
+from bluelobster.payments import routes as top_ups
+from bluelobster.payments import webhook as payment_webhook
+from bluelobster.payments.configured import payments_of
+from bluelobster.payments.provider import Provider
 from bluelobster.quotas import routes as quotas
 from bluelobster.settings import Defaults, Settings
 from bluelobster.ssh_keys import routes as ssh_keys
@@ -51,8 +55,8 @@ from bluelobster.teams import routes as teams
 
 DESCRIPTION = """Launch, power, watch and pay for virtual machines with GPUs.
 
-Every request but the health check carries an API key in `X-API-Key`. Operations that take time answer with a
-`task_id`; poll `/api/v1/tasks/{task_id}` until it is `COMPLETED` or `FAILED`. Errors are
+Every request but the health check, and what a payment provider signs, carries an API key in `X-API-Key`. Operations
+that take time answer with a `task_id`; poll `/api/v1/tasks/{task_id}` until it is `COMPLETED` or `FAILED`. Errors are
 `{"error": "<code>", "message": "<sentence>"}`.
 
 Send an `Idempotency-Key` of your own (1 to 255 visible characters, such as a UUID) with a POST that makes or does
@@ -72,6 +76,7 @@ class Parts:
     defaults: Defaults
     settings: Settings
     admission: Admission
+    payments: Provider | None
 
 
 @asynccontextmanager
@@ -91,7 +96,8 @@ async def assembled(settings: Settings, clock: Clock | None = None) -> AsyncIter
         rates = await stack.enter_async_context(shared_rates(url.get_secret_value())) if url else MemoryRates()
         uses = await stack.enter_async_context(last_uses(pool))
         admission = Admission(rates, settings.caller_rate, settings.stranger_rate, uses)
-        yield Parts(pool, clock or SystemClock(), seal, connections, Defaults(), settings, admission)
+        payments = await stack.enter_async_context(payments_of(settings))
+        yield Parts(pool, clock or SystemClock(), seal, connections, Defaults(), settings, admission, payments)
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -139,6 +145,8 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(events.router)
     app.include_router(audit.router)
     app.include_router(billing.router)
+    app.include_router(top_ups.router)
+    app.include_router(payment_webhook.router)
     answer_errors(app)
     complete_openapi(app, may_be_forbidden, COSTLY)
     app.add_middleware(HeadLikeGet)
@@ -157,4 +165,5 @@ def attach(app: FastAPI, parts: Parts) -> None:
     app.state.defaults = parts.defaults
     app.state.settings = parts.settings
     app.state.admission = parts.admission
+    app.state.payments = parts.payments
     app.state.feed = Feed(parts.settings.database_url, parts.settings.event_streams)

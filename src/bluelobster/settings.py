@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bluelobster.http.rates import Rate
@@ -69,6 +69,15 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         default=None, description="Redis, as redis://host:6379/0, where several API processes count requests together"
     )
+    top_up_least_cents: int = Field(default=500, ge=50, description="Least credit that can be bought at once, in cents")
+    top_up_most_cents: int = Field(default=500_000, validate_default=True, le=99_999_999, description="Most of it")
+    stripe_secret_key: SecretStr | None = Field(default=None, description="Stripe's API key, where credit is sold")
+    stripe_webhook_secret: SecretStr | None = Field(
+        default=None, validate_default=True, description="What Stripe signs with; two by comma while it is replaced"
+    )
+    stripe_success_url: str = Field(default="", validate_default=True, description="Where a payer goes afterwards")
+    stripe_cancel_url: str = Field(default="", description="Where one goes who does not pay; nowhere if empty")
+    stripe_api_url: str = Field(default="https://api.stripe.com", description="Stripe's API")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     isos: IsoRules = Field(default_factory=IsoRules, description="Where ISO images may come from")
 
@@ -77,6 +86,37 @@ class Settings(BaseSettings):
     def _is_redis(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must begin with redis://, rediss:// or unix://")
+        return url
+
+    @field_validator("top_up_most_cents")
+    @classmethod
+    def _is_room(cls, most: int, given: ValidationInfo) -> int:
+        if most < given.data.get("top_up_least_cents", 0):
+            raise ValueError("must not be less than BLUELOBSTER_TOP_UP_LEAST_CENTS")
+        return most
+
+    @field_validator("stripe_webhook_secret")
+    @classmethod
+    def _are_both(cls, secret: SecretStr | None, given: ValidationInfo) -> SecretStr | None:
+        if (secret is None) != (given.data.get("stripe_secret_key") is None):
+            raise ValueError("payments need it and BLUELOBSTER_STRIPE_SECRET_KEY; set both, or neither")
+        if secret is not None and not all(part.strip() for part in secret.get_secret_value().split(",")):
+            raise ValueError("must be one secret, or two separated by a comma")
+        return secret
+
+    @field_validator("stripe_success_url", "stripe_cancel_url")
+    @classmethod
+    def _is_page(cls, url: str, given: ValidationInfo) -> str:
+        needed = given.field_name == "stripe_success_url" and given.data.get("stripe_secret_key") is not None
+        if (url or needed) and not url.startswith(("https://", "http://")):
+            raise ValueError("must be the address of a page, beginning with https://")
+        return url
+
+    @field_validator("stripe_api_url")
+    @classmethod
+    def _is_private(cls, url: str) -> str:
+        if not url.startswith(("https://", "http://127.0.0.1:")):
+            raise ValueError("must begin with https://: the secret key is sent to it")
         return url
 
     @property

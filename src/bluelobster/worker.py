@@ -21,6 +21,7 @@ from bluelobster.instances.replaced import remove_replaced_machines
 from bluelobster.ips.assign import ASSIGN_IP
 from bluelobster.ips.release import RELEASE_IP
 from bluelobster.isos.fetch import Fetcher
+from bluelobster.payments.housekeeping import tidy_payments
 from bluelobster.reconcile.backups import reconcile_backups
 from bluelobster.reconcile.hosts import reconcile_hosts
 from bluelobster.settings import Settings
@@ -78,6 +79,7 @@ async def work(parts: Parts, settings: Settings) -> None:
         Job("forget old audit entries", 3600, lambda: forget_old_entries(parts.pool, parts.clock, settings.audit_days)),
         Job("bill", settings.charge_seconds, lambda: bill(parts.pool, parts.clock)),
         Job("enforce", settings.enforce_seconds, lambda: enforce(parts.pool, parts.clock)),
+        Job("tidy payments", 3600, lambda: tidy_payments(parts.pool, parts.clock)),
         Job("put events in order", 60, lambda: put_events_in_order(parts.pool)),
         Job("forget old events", 3600, lambda: forget_old_events(parts.pool, parts.clock, settings.event_days)),
     )

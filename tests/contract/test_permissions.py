@@ -19,6 +19,8 @@ from bluelobster.db.pool import transaction
 from cloud import SSH_KEY, TestCloud, api_client
 from set_clock import SetClock
 
+# Without a key: health, and what its own signature lets in.
+PUBLIC = {"/api/v1/health", "/api/v1/payments/stripe/webhook"}
 PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
 # Everything that a path may name; each is filled with something real, and with something that is not there.
 BODIES: dict[str, Any] = {
@@ -52,7 +54,7 @@ def operations(cloud: TestCloud) -> list[Operation]:
         Operation(facts["operationId"].partition("_api_v1_")[0], method, path)
         for path, item in cloud.app.openapi()["paths"].items()
         for method, facts in item.items()
-        if path != "/api/v1/health"
+        if path not in PUBLIC
     ]
 
 
@@ -101,6 +103,7 @@ async def things(idle_cloud: TestCloud, team_id: str) -> dict[str, str]:
         "pos": "0",
         "name_or_id": registered.json()["id"],
         "invoice_id": str(await invoice_of_customer(idle_cloud)),
+        "top_up_id": str(await top_up_of_customer(idle_cloud)),
         "account_id": str(await idle_cloud.one("select id from accounts where name = 'customer'")),
         "host_id": "px1",
         "template": "TINY-LINUX",
@@ -118,6 +121,15 @@ async def invoice_of_customer(cloud: TestCloud) -> UUID:
         await credit(tx, account_id, 100, "test", then.at)
     await close_months(cloud.parts.pool, SetClock(then.at + timedelta(days=32)))
     found: UUID = await cloud.one("select id from invoices where account_id = %s", account_id)
+    return found
+
+
+async def top_up_of_customer(cloud: TestCloud) -> UUID:
+    found: UUID = await cloud.one(
+        """insert into top_ups (id, account_id, key_prefix, amount_cents, provider, created_at, expires_at)
+           select gen_random_uuid(), id, 'x', 500, 'stripe', now(), now() from accounts where name = 'customer'
+           returning id"""
+    )
     return found
 
 

@@ -111,7 +111,8 @@ async def place(database: str, tmp_path: Path) -> AsyncIterator[Place]:
         real = {
             "instance_id": instance_id, "vm_uuid": instance_id, "team_id": team_id, "member_id": member.json()["id"],
             "pos": "0", "task_id": instance_id, "prefix": "abcdefgh", "ip_address": "127.64.0.10", "name_or_id": "none",
-            "invoice_id": instance_id, "host_id": "px1", "template": "NONE", "quota": "vcpus", "item": "v1_cpu_small",
+            "invoice_id": instance_id, "top_up_id": instance_id,
+            "host_id": "px1", "template": "NONE", "quota": "vcpus", "item": "v1_cpu_small",
             "account_id": str(await cloud.one("select id from accounts where name = 'customer'")),
             "volid": volid,
         }  # fmt: skip

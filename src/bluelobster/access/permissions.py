@@ -42,6 +42,7 @@ ASSIGN = Requirement("admin", ADMIN.refusal, account_wide=True)
 AUDIT = Requirement("admin", ADMIN.refusal, account_wide=True)
 ACCOUNT = Requirement("viewer", READ.refusal, account_wide=True)
 OWNER = Requirement("owner", "Owner permission required: this key's role is '{role}'", account_wide=True)
+PAY = Requirement("admin", ADMIN.refusal, account_wide=True)
 MONEY = Requirement("viewer", READ.refusal, account_wide=True)
 STAFF = Requirement("staff", "Staff permission required")
 
@@ -98,6 +99,9 @@ OPERATIONS: dict[str, Requirement] = {
     "list_invoices": MONEY,
     "get_invoice": MONEY,
     "get_prices": READ,
+    "create_top_up": PAY,
+    "list_top_ups": PAY,
+    "get_top_up": PAY,
     "get_spending_limits": MONEY,
     "set_spending_limit": ASSIGN,
     "set_team_spending_limit": ASSIGN,

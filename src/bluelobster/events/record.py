@@ -32,8 +32,10 @@ StandingKind = Literal[
     "billing.good_standing",
     "billing.spending_limit",
 ]
+# Of an account, too: money that came in, and that was handed back.
+PaymentKind = Literal["billing.payment", "billing.refund"]
 TaskKind = Literal["task.created", "task.processing", "task.completed", "task.failed"]
-Kind = Literal[InstanceKind, BackupKind, StandingKind, TaskKind]
+Kind = Literal[InstanceKind, BackupKind, StandingKind, PaymentKind, TaskKind]
 
 WAKE = "events_recorded"
 SYSTEM = "system"
@@ -84,7 +86,13 @@ async def record_instance(
 
 
 async def record_account(
-    tx: Tx, kind: StandingKind, account_id: UUID, now: datetime, *, team_id: UUID | None = None, **data: Any
+    tx: Tx,
+    kind: StandingKind | PaymentKind,
+    account_id: UUID,
+    now: datetime,
+    *,
+    team_id: UUID | None = None,
+    **data: Any,
 ) -> None:
     """Something became true of an account, or of one of its teams, without anybody's doing."""
     values = {"kind": kind, "account_id": account_id, "team_id": team_id, "now": now, "data": Jsonb(data)}
