@@ -39,6 +39,7 @@ from bluelobster_client.models import (
     Task,
     Template,
 )
+from bluelobster_client.top_ups import TopUp
 from bluelobster_client.waiting import TaskFailed, WaitTimedOut
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "TaskFailed",
     "Template",
     "TooManyRequests",
+    "TopUp",
     "Unauthorized",
     "UnexpectedAnswer",
     "WaitTimedOut",

@@ -23,6 +23,7 @@ from bluelobster_client.models import (
     Task,
     Template,
 )
+from bluelobster_client.top_ups import TopUp
 from bluelobster_client.waiting import wait_for_end
 from bluelobster_client.wire import Wire, segment
 
@@ -216,6 +217,15 @@ class Client:
     def remove_ssh_key(self, name_or_id: str) -> None:
         """Machines that have the key keep it."""
         self._wire.send("DELETE", f"/ssh-keys/{segment(name_or_id)}")
+
+    def top_up(self, amount_cents: int) -> TopUp:
+        """Begins to buy credit, which somebody has to pay for at the `url` that comes back."""
+        return TopUp.parse(self._wire.send("POST", "/billing/top-ups", body={"amount_cents": amount_cents}, once=True))
+
+    def top_ups(self) -> list[TopUp]:
+        """The last hundred, newest first."""
+        answer = Fields(self.read("/billing/top-ups", limit=100), "list of top-ups")
+        return [TopUp.parse(each) for each in answer.items("top_ups")]
 
     def task(self, task_id: str) -> Task:
         return Task.parse(self.read(f"/tasks/{segment(task_id)}"))

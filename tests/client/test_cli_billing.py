@@ -2,7 +2,7 @@
 
 import json
 
-from client.fake_api import FakeApi
+from client.fake_api import FakeApi, Reply
 from client.shell import Shell
 
 AMOUNTS = {"instance_cents": 878, "address_cents": 5, "backup_cents": 0, "total_cents": 883}
@@ -14,6 +14,16 @@ INVOICE = {
     "credited_cents": 2500,
     "charged_cents": 883,
     "closing_balance_cents": 1610,
+}
+
+TOP_UP = {
+    "id": "3e0a6b5e-58a5-4b61-9d3c-6a8a1a6f9a10",
+    "status": "open",
+    "amount_cents": 2550,
+    "refunded_cents": 0,
+    "url": "https://checkout.example.com/pay/1",
+    "created_at": "2026-11-23T10:00:00Z",
+    "expires_at": "2026-11-23T22:00:00Z",
 }
 
 
@@ -60,3 +70,25 @@ def test_invoices_and_prices(api: FakeApi, shell: Shell) -> None:
     lines = [line.split() for line in shell.run("billing", "prices").stdout.splitlines()[1:]]
     assert lines == [["gpu_1x_a4000", "$0.45", "hour"], ["ip_address_month", "$3.00", "month"]]
     assert len(json.loads(shell.run("billing", "prices", "--json").stdout)["prices"]) == 2
+
+
+def test_top_up(api: FakeApi, shell: Shell) -> None:
+    api.on("POST", "/billing/top-ups", Reply(201, TOP_UP))
+    done = shell.run("billing", "top-up", "25.50")
+    assert done.stdout == "https://checkout.example.com/pay/1\n"
+    assert "Pay $25.50 here" in done.stderr
+    [sent] = api.requests("POST", "/billing/top-ups")
+    assert sent.body == {"amount_cents": 2550}
+    assert sent.headers["idempotency-key"]
+    assert json.loads(shell.run("billing", "top-up", "$25", "--json").stdout) == TOP_UP
+    assert api.requests("POST", "/billing/top-ups")[1].body == {"amount_cents": 2500}
+    for wrong in ("25.5", "-1", "1e3", "25,50", "٢٥", "all"):
+        assert shell.run("billing", "top-up", "--", wrong).exit_code == 2
+    assert len(api.requests("POST", "/billing/top-ups")) == 2
+
+
+def test_top_ups(api: FakeApi, shell: Shell) -> None:
+    api.give("/billing/top-ups", {"top_ups": [{**TOP_UP, "status": "paid", "refunded_cents": 50}], "next": None})
+    shown = shell.run("billing", "top-ups").stdout.splitlines()[1].split()
+    assert (shown[:3], shown[-1]) == (["$25.50", "paid", "$0.50"], TOP_UP["id"])
+    assert json.loads(shell.run("billing", "top-ups", "--json").stdout)["next"] is None

@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("bluelobster_client.cli.backups:backup", "Make, list, restore and delete backups."),
     "stats": ("bluelobster_client.cli.stats:stats", "Show what an instance uses: CPU, memory, disk, network."),
     "ssh-key": ("bluelobster_client.cli.registered:ssh_key", "List, add and remove the SSH keys that launches name."),
-    "billing": ("bluelobster_client.cli.billing:billing", "Show balance, usage, invoices and prices."),
+    "billing": ("bluelobster_client.cli.billing:billing", "Show balance, usage, invoices and prices; buy credit."),
     "types": (
         "bluelobster_client.cli.catalogue:types",
         "List the instance types, their prices and where there is room.",

@@ -1,9 +1,10 @@
-"""`billing balance`, `billing usage`, `billing invoices`, `billing prices`: what it costs."""
+"""`billing balance`, `billing usage`, `billing invoices`, `billing prices`: what it costs; and how to pay for it."""
 
 import click
 
 from bluelobster_client.cli.command import json_option, user_command
 from bluelobster_client.cli.terminal import print_json, print_table
+from bluelobster_client.cli.top_ups import top_up, top_ups
 from bluelobster_client.cli.words import dollars
 from bluelobster_client.client import Client
 from bluelobster_client.fields import Fields
@@ -11,7 +12,7 @@ from bluelobster_client.fields import Fields
 
 @click.group("billing")
 def billing() -> None:
-    """What your account has, what it used, and what things cost."""
+    """What your account has, what it used, and what things cost; and more credit."""
 
 
 @user_command("balance")
@@ -122,5 +123,5 @@ def prices(client: Client, as_json: bool) -> None:
     )
 
 
-for command in (balance, usage, invoices, prices):
+for command in (balance, usage, invoices, prices, top_up, top_ups):
     billing.add_command(command)
