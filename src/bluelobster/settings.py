@@ -71,7 +71,9 @@ class Settings(BaseSettings):
     )
     top_up_least_cents: int = Field(default=500, ge=50, description="Least credit that can be bought at once, in cents")
     top_up_most_cents: int = Field(default=500_000, validate_default=True, le=99_999_999, description="Most of it")
-    stripe_secret_key: SecretStr | None = Field(default=None, description="Stripe's API key, where credit is sold")
+    stripe_secret_key: SecretStr | None = Field(
+        default=None, min_length=1, description="Stripe's API key, where credit is sold"
+    )
     stripe_webhook_secret: SecretStr | None = Field(
         default=None, validate_default=True, description="What Stripe signs with; two by comma while it is replaced"
     )

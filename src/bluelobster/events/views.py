@@ -9,7 +9,7 @@ from bluelobster.events.history import Event
 
 
 class EventView(BaseModel):
-    """Something that happened to an instance or a task."""
+    """Something that happened to an instance, a task or the account."""
 
     id: int = Field(description="Its place in the order; give the last one you have seen as `after` or `Last-Event-ID`")
     kind: str

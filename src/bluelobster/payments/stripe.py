@@ -57,7 +57,7 @@ class Stripe:
 
     name = "stripe"
 
-    def __init__(self, account: StripeAccount, http: httpx.AsyncClient, pauses: Sequence[float] = PAUSES) -> None:
+    def __init__(self, account: StripeAccount, http: httpx.AsyncClient, pauses: Sequence[float]) -> None:
         self._account = account
         self._http = http
         self._pauses = pauses
@@ -133,12 +133,12 @@ class Stripe:
 
 
 @asynccontextmanager
-async def stripe(account: StripeAccount) -> AsyncIterator[Stripe]:
+async def stripe(account: StripeAccount, pauses: Sequence[float] = PAUSES) -> AsyncIterator[Stripe]:
     """Stripe, with connections that are closed at the end."""
     headers = {"Authorization": f"Bearer {account.secret_key}", "Stripe-Version": VERSION, "User-Agent": "bluelobster"}
     timeout = httpx.Timeout(SECONDS, connect=CONNECT_SECONDS)
     async with httpx.AsyncClient(base_url=account.api_url, headers=headers, timeout=timeout) as http:
-        yield Stripe(account, http)
+        yield Stripe(account, http, pauses)
 
 
 def _problem(answer: httpx.Response) -> str:

@@ -60,7 +60,7 @@ def notice_of(body: bytes) -> Notice:
 
 def _completed(found: dict[str, Any]) -> Told:
     session = Session.model_validate(found)
-    return _of_session(session, "pending" if session.payment_status == "unpaid" else "paid")
+    return _of_session(session, "paid" if session.payment_status == "paid" else "pending")
 
 
 def _session(fact: Fact) -> Callable[[dict[str, Any]], Told]:

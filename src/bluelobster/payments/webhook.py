@@ -44,6 +44,7 @@ async def receive_stripe_event(
         body = await request.body()
     except ClientDisconnect:
         raise HTTPException(400) from None
-    notice = provider.read(body, request.headers, clock.now())
+    now = clock.now()
+    notice = provider.read(body, request.headers, now)
     async with transaction(pool_of(request)) as tx:
-        return Received(outcome=await receive(tx, provider.name, notice, clock.now()))
+        return Received(outcome=await receive(tx, provider.name, notice, now))

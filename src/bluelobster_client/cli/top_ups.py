@@ -12,7 +12,7 @@ from bluelobster_client.client import Client
 AMOUNT = re.compile(r"\$?(\d{1,8})(?:\.(\d\d))?", re.ASCII)
 
 
-class Dollars(click.ParamType):
+class Dollars(click.ParamType[int]):
     """An amount as people write it, in cents."""
 
     name = "dollars"
