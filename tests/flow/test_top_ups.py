@@ -10,6 +10,12 @@ from uuid import uuid4
 
 import pytest
 
+from bluelobster.access.admission import Admission
+from bluelobster.billing.ledger import credit
+from bluelobster.billing.standing import update_standing
+from bluelobster.billing.terms import read_terms
+from bluelobster.db.pool import transaction
+from bluelobster.http.rates import MemoryRates, Rate
 from bluelobster.payments.housekeeping import tidy_payments
 from bluelobster.payments.provider import Checkout, Order
 from cloud import TestCloud
@@ -98,6 +104,30 @@ async def test_what_stripe_did_not_sign_does_nothing(till: Till) -> None:
     assert await till.cloud.one("select count(*) from payment_events") == 0
     assert (await till.ledger(), await till.status(top_up_id)) == ([], "open")
     assert (await till.send(event, SECRETS[1])).json() == {"outcome": "done"}
+
+
+async def test_who_guesses_is_told_to_wait_and_stripe_is_not(till: Till) -> None:
+    event, parts = till.event("completed", await till.begun()), till.cloud.parts
+    rare = Rate(0.001, 2)
+    till.cloud.app.state.admission = Admission(MemoryRates(), rare, rare, parts.admission.uses)
+    refused = [await till.send(event, "whsec_guessed") for _ in range(3)]
+    assert [each.status_code for each in refused] == [400, 400, 429]
+    assert [(await till.send(event)).json()["outcome"] for _ in range(3)] == ["done", "seen", "seen"]
+
+
+async def test_a_debt_is_paid(till: Till) -> None:
+    """The account stands well again in the transaction in which the money comes in."""
+    now = till.cloud.parts.clock.now()
+    async with transaction(till.cloud.parts.pool) as tx:
+        await tx.execute(
+            "update accounts set pays = 'prepaid', credit_limit_cents = 0 where id = %s", (till.account_id,)
+        )
+        await credit(tx, till.account_id, -700, "use", now)
+        await update_standing(tx, till.account_id, await read_terms(tx), now)
+    assert await till.told("completed", await till.begun()) == "done"
+    kinds = [kind for kind, _ in await events_of(till)]
+    assert kinds == ["billing.past_due", "billing.payment", "billing.good_standing"]
+    assert (await till.cloud.customer.get("/billing/balance")).json()["balance_cents"] == 1800
 
 
 async def test_an_event_acts_once_however_often_it_comes(till: Till) -> None:

@@ -44,7 +44,7 @@ class Admission:
             principal = await identify(pool, key, now)
         except Unauthorized:
             self._right.discard(digest)
-            await self._count_stranger(request, address)
+            await self.count_stranger(request)
             raise
         if not known:
             await self._count(request, f"key:{digest.hex()}", self._callers)
@@ -57,7 +57,9 @@ class Admission:
         if not allowance.granted:
             raise TooManyRequests(allowance)
 
-    async def _count_stranger(self, request: Request, address: str) -> None:
+    async def count_stranger(self, request: Request) -> None:
+        """Somebody was not who they said. Raises TooManyRequests."""
+        address = origin_of(request.client.host if request.client else "")
         try:
             await self._count(request, f"address:{address}", self._strangers)
         except TooManyRequests:

@@ -113,14 +113,14 @@ def contradictions(row: Row, told: Told) -> list[str]:
 async def _paid(tx: Tx, row: Row, told: Told, now: datetime) -> Outcome:
     if row.ledger_id is not None:
         return "nothing_new"
+    await record_account(
+        tx, "billing.payment", row.account_id, now, top_up_id=str(row.id), amount_cents=row.amount_cents
+    )
     entry = await enter(tx, row.account_id, "payment", row.amount_cents, f"Top-up {row.id}", now)
     await tx.execute(
         """update top_ups set status = 'paid', ledger_id = %s, session_id = coalesce(session_id, %s), url = null,
                               payment_id = coalesce(payment_id, %s), ended_at = %s where id = %s""",
         (entry, told.session_id, told.payment_id, now, row.id),
-    )
-    await record_account(
-        tx, "billing.payment", row.account_id, now, top_up_id=str(row.id), amount_cents=row.amount_cents
     )
     if row.refunded_cents:
         await _hand_back(tx, row, row.refunded_cents, now)

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Header, HTTPException, Request
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
-from bluelobster.access.route import Time, pool_of
+from bluelobster.access.route import Time, admission_of, pool_of
 from bluelobster.db.pool import transaction
-from bluelobster.http.errors import NotFound
+from bluelobster.http.errors import InvalidRequest, NotFound
 from bluelobster.payments.configured import provider_of
 from bluelobster.payments.receive import Outcome, receive
 from bluelobster.payments.stripe import SIGNATURE
@@ -20,6 +20,7 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The signature is missing, wrong or too old, or this is no event; nothing was done"},
     404: {"description": "No payments are taken here"},
     413: {"description": "The body is larger than 1 MiB"},
+    429: {"description": "Too many requests that were refused; what is signed as it should be is always read"},
     503: {"description": "A part that is needed does not answer at the moment; send it again"},
 }
 
@@ -45,6 +46,10 @@ async def receive_stripe_event(
     except ClientDisconnect:
         raise HTTPException(400) from None
     now = clock.now()
-    notice = provider.read(body, request.headers, now)
+    try:
+        notice = provider.read(body, request.headers, now)
+    except InvalidRequest:
+        await admission_of(request).count_stranger(request)
+        raise
     async with transaction(pool_of(request)) as tx:
         return Received(outcome=await receive(tx, provider.name, notice, now))
