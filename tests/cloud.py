@@ -50,7 +50,15 @@ LAUNCH: dict[str, Any] = {
 }
 SECONDS = 20.0
 LEASE_SECONDS = 2
-UNLIMITED = {"rate_per_second": 1e6, "rate_burst": 10**6, "stranger_rate_per_second": 1e6, "stranger_rate_burst": 10**6}
+UNLIMITED = {
+    "rate_per_second": 1e6,
+    "rate_burst": 10**6,
+    "stranger_rate_per_second": 1e6,
+    "stranger_rate_burst": 10**6,
+    "sign_in_per_minute": 1e6,
+    "sign_in_burst": 10**6,
+}
+CHEAP_HASHES: dict[str, Any] = {"password_memory_kib": 64, "password_passes": 1}
 NETWORK = IPv4Network("127.64.0.0/22")
 # So that what a test does not say is no reason to refuse a launch.
 PAYS_LATER = "update accounts set pays = 'invoice', credit_limit_cents = 100000000 where id = %s"
@@ -206,7 +214,7 @@ async def running_cloud(
         transaction_idle_seconds=idle_seconds,
         console_port=0,
         isos=IsoRules(allowed_networks="127.0.0.1/32", folder=folder),
-        **{**UNLIMITED, **changes},
+        **{**UNLIMITED, **CHEAP_HASHES, **changes},
     )
     hypervisor = SimulatedHypervisor(folder / "run")
     node_settings = NodeSettings(

@@ -8,10 +8,12 @@ from fastapi import FastAPI
 
 from bluelobster import health
 from bluelobster.access import audit_routes as audit
-from bluelobster.access.admission import Admission
-from bluelobster.access.last_use import last_uses
+from bluelobster.access import last_use
+from bluelobster.access import sessions as signed_in
+from bluelobster.access.admission import Admission, Uses
 from bluelobster.access.permissions import may_be_forbidden
 from bluelobster.access.sealing import Seal
+from bluelobster.accounts import member_routes as account_members
 from bluelobster.accounts import routes as accounts
 from bluelobster.backups import restore_routes as restores
 from bluelobster.backups import routes as backups
@@ -50,14 +52,21 @@ from bluelobster.staff import accounts as staff_accounts
 from bluelobster.staff import catalog as staff_catalog
 from bluelobster.staff import quotas as staff_quotas
 from bluelobster.staff import terms as staff_terms
+from bluelobster.staff import users as staff_users
 from bluelobster.tasks import routes as tasks
 from bluelobster.teams import routes as teams
+from bluelobster.users import routes as users
+from bluelobster.users.passwords import Passwords
 
 DESCRIPTION = """Launch, power, watch and pay for virtual machines with GPUs.
 
-Every request but the health check, and what a payment provider signs, carries an API key in `X-API-Key`. Operations
-that take time answer with a `task_id`; poll `/api/v1/tasks/{task_id}` until it is `COMPLETED` or `FAILED`. Errors are
-`{"error": "<code>", "message": "<sentence>"}`.
+Every request but the health check, signing in, and what a payment provider signs, carries an API key in `X-API-Key`, or
+the session of somebody who signed in (`POST /api/v1/auth/sign-in`) as `Authorization: Bearer …` or as a cookie: they may
+what a key with their role may.
+Whoever is in several accounts or teams says in `X-Account` (name or id) and `X-Team` (id) where they act.
+
+Operations that take time answer with a `task_id`; poll `/api/v1/tasks/{task_id}` until it is `COMPLETED` or
+`FAILED`. Errors are `{"error": "<code>", "message": "<sentence>"}`.
 
 Send an `Idempotency-Key` of your own (1 to 255 visible characters, such as a UUID) with a POST that makes or does
 something: a request that is sent again with it is not carried out again, and answered as the first was, with
@@ -76,6 +85,7 @@ class Parts:
     defaults: Defaults
     settings: Settings
     admission: Admission
+    passwords: Passwords
     payments: Provider | None
 
 
@@ -94,10 +104,16 @@ async def assembled(settings: Settings, clock: Clock | None = None) -> AsyncIter
         connections = await stack.enter_async_context(Connections(pool, seal))
         url = settings.redis_url
         rates = await stack.enter_async_context(shared_rates(url.get_secret_value())) if url else MemoryRates()
-        uses = await stack.enter_async_context(last_uses(pool))
-        admission = Admission(rates, settings.caller_rate, settings.stranger_rate, uses)
+        uses = Uses(
+            await stack.enter_async_context(last_use.last_uses(pool, last_use.write)),
+            await stack.enter_async_context(last_use.last_uses(pool, signed_in.write_uses)),
+        )
+        admission = Admission(rates, settings.caller_rate, settings.stranger_rate, uses, settings.session_idle)
+        passwords = Passwords(settings.password_memory_kib, settings.password_passes)
         payments = await stack.enter_async_context(payments_of(settings))
-        yield Parts(pool, clock or SystemClock(), seal, connections, Defaults(), settings, admission, payments)
+        yield Parts(
+            pool, clock or SystemClock(), seal, connections, Defaults(), settings, admission, passwords, payments
+        )
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -135,7 +151,11 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(keys.router)
     app.include_router(quotas.router)
     app.include_router(accounts.router)
+    app.include_router(account_members.router)
+    app.include_router(users.public)
+    app.include_router(users.router)
     app.include_router(staff_accounts.router)
+    app.include_router(staff_users.router)
     app.include_router(staff_quotas.router)
     app.include_router(staff_terms.router)
     app.include_router(staff_catalog.router)
@@ -166,4 +186,5 @@ def attach(app: FastAPI, parts: Parts) -> None:
     app.state.settings = parts.settings
     app.state.admission = parts.admission
     app.state.payments = parts.payments
+    app.state.passwords = parts.passwords
     app.state.feed = Feed(parts.settings.database_url, parts.settings.event_streams)

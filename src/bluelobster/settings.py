@@ -1,5 +1,6 @@
 """Configuration: every setting, its default and its environment variable (`BLUELOBSTER_` and its name)."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -66,6 +67,14 @@ class Settings(BaseSettings):
         default=2.0, gt=0, description="Requests a second without a good key that an address may make for long"
     )
     stranger_rate_burst: int = Field(default=40, ge=1, description="Such requests that an address may make at once")
+    sign_in_per_minute: float = Field(
+        default=6.0, gt=0, description="Passwords a minute that may be tried of one user for long"
+    )
+    sign_in_burst: int = Field(default=10, ge=1, description="Passwords of one user that may be tried at once")
+    session_idle_hours: float = Field(default=12.0, gt=0, description="After which an unused session ends")
+    session_days: float = Field(default=30.0, gt=0, description="How long a session lasts at most")
+    password_memory_kib: int = Field(default=65536, ge=64, description="Memory that hashing a password takes")
+    password_passes: int = Field(default=3, ge=1, description="How often it goes over that memory")
     redis_url: SecretStr | None = Field(
         default=None, description="Redis, as redis://host:6379/0, where several API processes count requests together"
     )
@@ -128,6 +137,14 @@ class Settings(BaseSettings):
     @property
     def stranger_rate(self) -> Rate:
         return Rate(self.stranger_rate_per_second, self.stranger_rate_burst)
+
+    @property
+    def sign_in_rate(self) -> Rate:
+        return Rate(self.sign_in_per_minute / 60, self.sign_in_burst)
+
+    @property
+    def session_idle(self) -> timedelta:
+        return timedelta(hours=self.session_idle_hours)
 
     def key_text(self) -> str:
         """The secret key; ValueError says how to make one when there is none."""

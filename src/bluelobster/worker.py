@@ -31,6 +31,7 @@ from bluelobster.tasks.housekeeping import forget_old_tasks
 from bluelobster.tasks.operation import Operation
 from bluelobster.tasks.periodic import Job, keep_doing
 from bluelobster.tasks.worker import Worker
+from bluelobster.users.sessions import forget_ended
 
 LIFE = (CREATE, CREATE_FROM_ISO, DELETE)
 POWER = (REBOOT, SHUTDOWN, FORCE_SHUTDOWN, POWER_ON, POWER_CYCLE)
@@ -76,6 +77,7 @@ async def work(parts: Parts, settings: Settings) -> None:
             3600,
             lambda: forget_old_answers(parts.pool, parts.clock, timedelta(hours=settings.idempotency_hours)),
         ),
+        Job("forget ended sessions", 3600, lambda: forget_ended(parts.pool, parts.clock, settings.session_idle)),
         Job("forget old audit entries", 3600, lambda: forget_old_entries(parts.pool, parts.clock, settings.audit_days)),
         Job("bill", settings.charge_seconds, lambda: bill(parts.pool, parts.clock)),
         Job("enforce", settings.enforce_seconds, lambda: enforce(parts.pool, parts.clock)),

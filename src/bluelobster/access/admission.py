@@ -1,14 +1,17 @@
-"""Who is let in, and how often: callers by their key, whoever has none or a wrong one by address."""
+"""Who is let in, and how often: callers by their key or session, whoever has none or a wrong one by address."""
 
 import time
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address, ip_address, ip_network
 
 from fastapi import Request
 
+from bluelobster.access.credentials import Credentials, credentials_of, refuse_forgery
 from bluelobster.access.keys import hash_of
 from bluelobster.access.last_use import LastUses
 from bluelobster.access.principal import Principal, identify
+from bluelobster.access.sessions import Session, identify_session
 from bluelobster.db.pool import Pool
 from bluelobster.http.errors import Unauthorized
 from bluelobster.http.rate_headers import note_allowance
@@ -18,22 +21,31 @@ from bluelobster.http.rates import MANY, Allowance, Rate, Rates, TooManyRequests
 IPV6_CUSTOMER = 64
 
 
+@dataclass(frozen=True)
+class Uses:
+    """What notes when keys and sessions are used."""
+
+    of_keys: LastUses
+    of_sessions: LastUses
+
+
 class Admission:
     """Counts each request once. An address that was refused too often is turned away unread, except with a key that was
     right before: somebody who guesses must not lock out the others behind the same address."""
 
-    def __init__(self, rates: Rates, callers: Rate, strangers: Rate, uses: LastUses) -> None:
+    def __init__(self, rates: Rates, callers: Rate, strangers: Rate, uses: Uses, idle: timedelta) -> None:
         self.rates = rates
-        self.uses = uses
+        self._uses = uses
+        self._idle = idle
         self._callers = callers
         self._strangers = strangers
         self._right: set[bytes] = set()
         self._shut: dict[str, tuple[float, Allowance]] = {}
 
-    async def admit(self, request: Request, pool: Pool, now: datetime) -> Principal:
-        """The caller. Raises Unauthorized and TooManyRequests."""
-        key = request.headers.get("X-API-Key")
-        digest = hash_of(key) if key else b""
+    async def admit(self, request: Request, pool: Pool, now: datetime) -> Principal | Session:
+        """Who asks: a key's account, or somebody who is signed in. Raises Unauthorized and TooManyRequests."""
+        given = credentials_of(request)
+        digest = hash_of(given.secret) if given.secret else b""
         address = origin_of(request.client.host if request.client else "")
         known = digest in self._right
         if known:
@@ -41,7 +53,7 @@ class Admission:
         else:
             self._refuse_shut(request, address)
         try:
-            principal = await identify(pool, key, now)
+            found = await self.find(given, pool, now)
         except Unauthorized:
             self._right.discard(digest)
             await self.count_stranger(request)
@@ -49,7 +61,24 @@ class Admission:
         if not known:
             await self._count(request, f"key:{digest.hex()}", self._callers)
             self._remember(digest)
-        return principal
+        if given.by_cookie:
+            refuse_forgery(request)
+        return found
+
+    async def find(self, given: Credentials, pool: Pool, now: datetime) -> Principal | Session:
+        """The same without counting. Raises Unauthorized."""
+        if given.session is not None:
+            return await identify_session(pool, given.session, now, self._idle)
+        return await identify(pool, given.key, now)
+
+    def note_use(self, caller: Principal | Session, host: str, now: datetime) -> None:
+        """A key or a session was used; it is written later."""
+        if isinstance(caller, Session):
+            self._uses.of_sessions.note(str(caller.id), host, now)
+        elif caller.session_id is not None:
+            self._uses.of_sessions.note(str(caller.session_id), host, now)
+        else:
+            self._uses.of_keys.note(caller.key_prefix, host, now)
 
     async def _count(self, request: Request, name: str, rate: Rate) -> None:
         allowance = await self.rates.take(name, rate)

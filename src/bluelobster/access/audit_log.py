@@ -16,8 +16,8 @@ class Entry(BaseModel):
     """One request that would change something."""
 
     at: str
-    key_prefix: str = Field(description="The key that asked")
-    key_name: str | None
+    key_prefix: str = Field(description="The key that asked, or `user:` and who did")
+    key_name: str | None = Field(description="The name of the key, or the e-mail address of the user")
     client_ip: str | None
     request_id: str = Field(description="As in the answer's `X-Request-Id`")
     operation: str
@@ -65,9 +65,11 @@ async def read_audit_log(tx: Tx, account_id: UUID, wanted: Filter, behind: Place
     place = {"last_at": behind.at if behind else None, "last_id": behind.id if behind else None}
     async with tx.cursor(row_factory=class_row(Row)) as cursor:
         await cursor.execute(
-            """select l.id, l.at, l.key_prefix, k.name as key_name, host(l.client_ip) as client_ip, l.request_id,
-                      l.operation, l.target, l.instance_id, l.status, l.error
+            """select l.id, l.at, l.key_prefix, coalesce(k.name, u.email) as key_name,
+                      host(l.client_ip) as client_ip, l.request_id, l.operation, l.target, l.instance_id, l.status,
+                      l.error
                from audit_log l left join api_keys k on k.prefix = l.key_prefix
+                    left join users u on l.key_prefix like 'user:%%' and u.prefix = substr(l.key_prefix, 6)
                where l.account_id = %(account_id)s
                  and (%(operation)s::text is null or l.operation = %(operation)s)
                  and (%(instance_id)s::uuid is null or l.instance_id = %(instance_id)s)

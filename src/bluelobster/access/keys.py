@@ -64,12 +64,13 @@ def prefix_of(key: str) -> str | None:
     return parts[1]
 
 
-def _random(length: int) -> str:
+def random_text(length: int) -> str:
+    """Letters and digits that nobody can guess."""
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
 def _key(prefix: str) -> str:
-    return f"bl_{prefix}_{_random(SECRET_LENGTH)}"
+    return f"bl_{prefix}_{random_text(SECRET_LENGTH)}"
 
 
 async def create_key(
@@ -83,7 +84,7 @@ async def create_key(
     allowed_networks: Sequence[Network] | None = None,
 ) -> str:
     """A new key of the account, or of one of its teams; the returned text is the only copy of it."""
-    prefix = _random(PREFIX_LENGTH)
+    prefix = random_text(PREFIX_LENGTH)
     key = _key(prefix)
     await tx.execute(
         """insert into api_keys

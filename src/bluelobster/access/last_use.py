@@ -1,8 +1,8 @@
-"""When a key was last used, and from where: to the minute, and written when nobody waits for it."""
+"""When a key or a session was last used, and from where: to the minute, and written when nobody waits for it."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,25 +30,29 @@ class Use:
     host: str
 
 
+Write = Callable[[Pool, dict[str, Use]], Awaitable[None]]
+
+
 class LastUses:
     """Notes uses without waiting, and writes them a little later: of each key one a minute."""
 
-    def __init__(self, pool: Pool, gather_seconds: float = GATHER_SECONDS) -> None:
+    def __init__(self, pool: Pool, write: Write, gather_seconds: float = GATHER_SECONDS) -> None:
         self._pool = pool
+        self._write_all = write
         self._gather_seconds = gather_seconds
         self._noted: dict[str, datetime] = {}
         self._unwritten: dict[str, Use] = {}
         self._writing: asyncio.Task[None] | None = None
 
-    def note(self, prefix: str, host: str, now: datetime) -> None:
-        """A key is used."""
-        noted = self._noted.get(prefix)
+    def note(self, name: str, host: str, now: datetime) -> None:
+        """A key, or whatever goes by this name, is used."""
+        noted = self._noted.get(name)
         if noted is not None and noted <= now < noted + EVERY:
             return
         if len(self._noted) >= MANY:
             self._noted.clear()
-        self._noted[prefix] = now
-        self._unwritten[prefix] = Use(now, host)
+        self._noted[name] = now
+        self._unwritten[name] = Use(now, host)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
 
@@ -57,9 +61,9 @@ class LastUses:
             await asyncio.sleep(self._gather_seconds)
             uses, self._unwritten = self._unwritten, {}
             try:
-                await write(self._pool, uses)
+                await self._write_all(self._pool, uses)
             except (OperationalError, PoolTimeout) as error:
-                log.warning("when %d keys were last used is not noted: %s", len(uses), error)
+                log.warning("when %d keys or sessions were last used is not noted: %s", len(uses), error)
         self._writing = None
 
     async def close(self) -> None:
@@ -68,7 +72,8 @@ class LastUses:
 
 
 async def write(pool: Pool, uses: dict[str, Use]) -> None:
-    """Other processes write, too: later uses win, within a minute the first does, and nobody waits for a row."""
+    """Uses of keys, by prefix. Other processes write, too: later uses win, within a minute the first does, and nobody
+    waits for a row."""
     async with transaction(pool) as tx:
         await tx.execute(
             """update api_keys k set last_used_at = u.at, last_used_ip = u.ip
@@ -93,9 +98,9 @@ def address_of(host: str) -> str | None:
 
 
 @asynccontextmanager
-async def last_uses(pool: Pool) -> AsyncIterator[LastUses]:
+async def last_uses(pool: Pool, write: Write) -> AsyncIterator[LastUses]:
     """For as long as the block lasts; what was not written by its end is not."""
-    uses = LastUses(pool)
+    uses = LastUses(pool, write)
     try:
         yield uses
     finally:

@@ -13,12 +13,14 @@ ROLES: tuple[Role, ...] = ("viewer", "member", "admin", "owner", "staff")
 class Requirement:
     """The least role that an operation asks for, and how its lack is said.
 
-    `account_wide` operations are closed to keys that are scoped to a team.
+    `account_wide` operations are closed to keys that are scoped to a team, and those that are `personal` to all keys:
+    they are about whoever is signed in.
     """
 
     least: Role
     refusal: str
     account_wide: bool = False
+    personal: bool = False
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -26,6 +28,8 @@ class Requirement:
 
     def refuses(self, role: Role, in_team: bool) -> str | None:
         """Why a key with this role may not; None when it may."""
+        if self.personal:
+            return self.refusal
         if role not in self.roles:
             return self.refusal.format(role=role)
         if self.account_wide and in_team:
@@ -45,6 +49,10 @@ OWNER = Requirement("owner", "Owner permission required: this key's role is '{ro
 PAY = Requirement("admin", ADMIN.refusal, account_wide=True)
 MONEY = Requirement("viewer", READ.refusal, account_wide=True)
 STAFF = Requirement("staff", "Staff permission required")
+PERSONAL = Requirement("viewer", "This is for people who are signed in: no key can do it", personal=True)
+
+# What a stranger may ask: whether the service works, to be let in, and what its own signature lets in.
+PUBLIC = frozenset(("health_check", "sign_in", "accept_invitation", "receive_stripe_event"))
 
 # By the name of the operation's function, which is also the beginning of its operationId.
 OPERATIONS: dict[str, Requirement] = {
@@ -128,6 +136,15 @@ OPERATIONS: dict[str, Requirement] = {
     "create_key": ASSIGN,
     "rotate_key": ASSIGN,
     "revoke_key": ASSIGN,
+    "list_account_members": ASSIGN,
+    "invite_account_member": ASSIGN,
+    "change_account_member": ASSIGN,
+    "remove_account_member": ASSIGN,
+    "get_me": PERSONAL,
+    "sign_out": PERSONAL,
+    "change_my_password": PERSONAL,
+    "list_sessions": PERSONAL,
+    "end_session": PERSONAL,
     # Everything under /admin.
     "admin_list_accounts": STAFF,
     "admin_create_account": STAFF,
@@ -142,6 +159,10 @@ OPERATIONS: dict[str, Requirement] = {
     "admin_get_account_quotas": STAFF,
     "admin_set_account_quota": STAFF,
     "admin_get_audit_log": STAFF,
+    "admin_list_users": STAFF,
+    "admin_create_user": STAFF,
+    "admin_change_user": STAFF,
+    "admin_reset_password": STAFF,
     "admin_list_quotas": STAFF,
     "admin_set_quota": STAFF,
     "admin_list_regions": STAFF,
@@ -160,4 +181,6 @@ OPERATIONS: dict[str, Requirement] = {
 def may_be_forbidden(operation: str) -> bool:
     """Whether there is a key that may not do it."""
     requirement = OPERATIONS.get(operation)
-    return requirement is not None and (requirement.least != ROLES[0] or requirement.account_wide)
+    return requirement is not None and (
+        requirement.least != ROLES[0] or requirement.account_wide or requirement.personal
+    )

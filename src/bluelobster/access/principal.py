@@ -23,7 +23,8 @@ class Sight:
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks: an account, through one of its keys, which may be scoped to one of its teams."""
+    """Who asks: an account, through one of its keys or somebody who signed in, in the whole account or in one of its
+    teams. `key_prefix` tells in logs which key, or who."""
 
     account_id: UUID
     role: Role
@@ -31,6 +32,7 @@ class Principal:
     team_id: UUID | None = None
     expires_at: datetime | None = None
     allowed_networks: Sequence[Network] | None = None
+    session_id: UUID | None = None
 
     @property
     def is_staff(self) -> bool:
@@ -61,7 +63,11 @@ class Principal:
     def must_not_exceed(self, role: Role) -> None:
         """Nobody gives, changes or takes a role above their own. Raises Forbidden."""
         if ROLES.index(role) > ROLES.index(self.role):
-            raise Forbidden(f"This key's role is '{self.role}': it cannot decide about the role '{role}'")
+            raise Forbidden(
+                f"This key's role is '{self.role}': it cannot decide about the role '{role}'"
+                if self.session_id is None
+                else f"Your role is '{self.role}': you cannot decide about the role '{role}'"
+            )
 
 
 async def identify(pool: Pool, key: str | None, now: datetime) -> Principal:

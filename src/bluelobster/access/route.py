@@ -16,6 +16,7 @@ from bluelobster.access.audit import code_of, line_of, settle
 from bluelobster.access.once import REPLAYED, around, once_of, within
 from bluelobster.access.permissions import OPERATIONS, READ
 from bluelobster.access.principal import Principal
+from bluelobster.access.sessions import Session
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.http.errors import NotFound
@@ -35,7 +36,8 @@ class IdentifiedRoute(APIRoute):
         in_transaction = uses(self.dependant, transaction_of)
 
         async def identify_first(request: Request) -> Response:
-            principal = await admission_of(request).admit(request, pool_of(request), clock_of(request).now())
+            found = await admission_of(request).admit(request, pool_of(request), clock_of(request).now())
+            principal = acting(found, request)
             if CONTROL.search(request.scope["path"]):
                 raise NotFound("not_found", "Nothing has a name with control characters")
             request.state.principal = principal
@@ -51,7 +53,7 @@ class IdentifiedRoute(APIRoute):
         async def permitted(request: Request, principal: Principal) -> Response:
             host = request.client.host if request.client else ""
             principal.require_address(host)
-            admission_of(request).uses.note(principal.key_prefix, host, clock_of(request).now())
+            admission_of(request).note_use(principal, host, clock_of(request).now())
             principal.require(requirement)
             once = await once_of(request, principal) if makes_something else None
             if once is None:
@@ -78,6 +80,13 @@ class IdentifiedRoute(APIRoute):
         except Exception:
             await settle(scope, 500, Headers())
             raise
+
+
+def acting(found: Principal | Session, request: Request) -> Principal:
+    """The caller; who is signed in says by headers where they act. Raises Forbidden and InvalidRequest."""
+    if isinstance(found, Principal):
+        return found
+    return found.principal(request.headers.get("X-Account"), request.headers.get("X-Team"))
 
 
 def uses(dependant: Dependant, dependency: Callable[..., Any]) -> bool:

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 SECRET_FIELD = re.compile(r"(^|_)(password|secret|token|ticket|key)$")
-SECRET_KEY = re.compile(r"bl_[A-Za-z0-9]{8}_[A-Za-z0-9]{40}")
+SECRET_KEY = re.compile(r"(bl_[A-Za-z0-9]{8}|bl[st])_[A-Za-z0-9]{40}")
 PUBLIC_FIELDS = frozenset({"public_key", "ssh_key"})
 SHORTEST = 6  # what is shorter may be part of other words by chance
 NOTE = "What is shown only once was in the first answer to this request."

@@ -11,13 +11,14 @@ from bluelobster.admin.prices import price
 from bluelobster.admin.quotas import quota
 from bluelobster.admin.templates import template
 from bluelobster.admin.terms import terms
+from bluelobster.admin.users import user
 
 
 @click.group()
 @click.option("--data", default=None, help="Data directory of a local `up` (default: $BLUELOBSTER_DATA, or ./data)")
 @click.pass_context
 def admin(context: click.Context, data: str | None) -> None:
-    """Manage accounts, keys, money, quotas, hosts, types and templates.
+    """Manage accounts, users, keys, money, quotas, hosts, types and templates.
 
     Works on the database that BLUELOBSTER_DATABASE_URL names; without it, on that of a local `up`.
     """
@@ -26,6 +27,7 @@ def admin(context: click.Context, data: str | None) -> None:
 
 for command in (
     account,
+    user,
     key,
     quota,
     terms,

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 
+from bluelobster.access.credentials import credentials_of
 from bluelobster.access.permissions import OPERATIONS
-from bluelobster.access.principal import Principal, identify
-from bluelobster.access.route import Caller, Database, IdentifiedRoute
+from bluelobster.access.principal import Principal
+from bluelobster.access.route import Caller, Database, IdentifiedRoute, acting, admission_of
 from bluelobster.db.pool import transaction
 from bluelobster.events.feed import Feed
 from bluelobster.events.history import Wanted, events_after, latest_events
@@ -77,9 +78,10 @@ def wants_page(accept: str) -> bool:
 
 
 async def check(request: Request) -> Principal:
-    """The caller as the key says now. Raises Unauthorized and Forbidden."""
+    """The caller as the key or the session says now. Raises Unauthorized and Forbidden."""
     state = request.app.state
-    caller = await identify(state.pool, request.headers.get("X-API-Key"), state.clock.now())
+    found = await admission_of(request).find(credentials_of(request), state.pool, state.clock.now())
+    caller = acting(found, request)
     caller.require(OPERATIONS[list_events.__name__])
     return caller
 

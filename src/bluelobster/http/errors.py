@@ -33,8 +33,8 @@ class Unauthorized(ApiError):
 
     status = 401
 
-    def __init__(self) -> None:
-        super().__init__("unauthorized", "Invalid or missing API key")
+    def __init__(self, message: str = "Invalid or missing API key") -> None:
+        super().__init__("unauthorized", message)
 
 
 class Forbidden(ApiError):

@@ -22,6 +22,7 @@ TAGS = {
     "SSH KEYS": "Keys that launches name",
     "KEYS": "Keys of this API",
     "ACCOUNT": "The account itself, and how much it may have",
+    "USERS": "People who sign in",
     "TEAMS": "Who works with which machines",
     "EVENTS": "What happened, and who did it",
     "BILLING": "What it costs",

@@ -1,7 +1,7 @@
 """The people of a team, by e-mail address, and what each may do in it."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID, uuid4
 
 from psycopg.errors import UniqueViolation
@@ -12,26 +12,22 @@ from bluelobster.access.principal import Principal
 from bluelobster.clock import rfc3339_sql
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import InvalidRequest, NotFound
-from bluelobster.http.patterns import pattern
 from bluelobster.http.text import RequestBody
 from bluelobster.instances.find import parsed_id
+from bluelobster.users.email import Email
+from bluelobster.users.tokens import issue
+from bluelobster.users.user import invited
 
 TeamRole = Literal["viewer", "member", "admin", "owner"]
-EMAIL = pattern(
-    r"^[^@\s<>\"'(),:;\[\]\\]+@[^@\s<>\"'(),:;\[\]\\]+\.[^@\s<>\"'(),:;\[\]\\]+$",
-    "Must be an e-mail address, such as ada@example.com",
-)
-VIEW = f"""select id, email, role, invited_by,
+VIEW = f"""select id, email, role, invited_by, user_id is not null as joined,
                  {rfc3339_sql("invited_at")} as invited_at
           from team_members"""
 
 
 class InvitationRequest(RequestBody):
-    """Somebody to be in the team. Nothing is sent: the invitation is kept for when they sign in."""
+    """Somebody to be in the team. Nothing is sent."""
 
-    email: Annotated[str, Field(max_length=254, pattern=EMAIL)] = Field(
-        description="E-mail address", json_schema_extra={"example": "ada@example.com"}
-    )
+    email: Email = Field(description="E-mail address", json_schema_extra={"example": "ada@example.com"})
     role: TeamRole = Field("member", description="What they may do in the team")
 
 
@@ -42,13 +38,22 @@ class RoleRequest(RequestBody):
 
 
 class Member(BaseModel):
-    """Somebody in a team; `invited_by` is the prefix of the key that invited them."""
+    """Somebody in a team."""
 
     id: UUID
     email: str
     role: TeamRole
     invited_at: str
-    invited_by: str | None
+    invited_by: str | None = Field(description="The key that invited them, or `user:` and who did")
+    joined: bool = Field(description="Whether they took the invitation")
+
+
+class NewMember(Member):
+    """Somebody who is invited; the token is shown this once."""
+
+    invitation_token: str | None = Field(
+        description="Hand it to them: with it they join, within 7 days. Null for somebody who is known and has joined"
+    )
 
 
 class Members(BaseModel):
@@ -66,20 +71,22 @@ async def list_members(tx: Tx, team_id: UUID) -> Members:
     return Members(members=members, total=len(members))
 
 
-async def invite(tx: Tx, caller: Principal, team_id: UUID, wanted: InvitationRequest, now: datetime) -> Member:
+async def invite(tx: Tx, caller: Principal, team_id: UUID, wanted: InvitationRequest, now: datetime) -> NewMember:
     """Raises Forbidden for a role above the caller's, and InvalidRequest for somebody who is in the team already."""
     caller.must_not_exceed(wanted.role)
     member_id = uuid4()
+    user_id = await invited(tx, caller.account_id, wanted.email)
     try:
         async with tx.transaction():
             await tx.execute(
-                """insert into team_members (id, team_id, email, role, invited_at, invited_by)
-                   values (%s, %s, %s, %s, %s, %s)""",
-                (member_id, team_id, wanted.email, wanted.role, now, caller.key_prefix),
+                """insert into team_members (id, team_id, email, role, invited_at, invited_by, user_id)
+                   values (%s, %s, %s, %s, %s, %s, %s)""",
+                (member_id, team_id, wanted.email, wanted.role, now, caller.key_prefix, user_id),
             )
     except UniqueViolation as error:
         raise InvalidRequest("already_member", f"{wanted.email} is in the team already; change the role") from error
-    return await find_member(tx, team_id, str(member_id))
+    token = None if user_id else await issue(tx, "team_member_id", member_id, now)
+    return NewMember(**(await find_member(tx, team_id, str(member_id))).model_dump(), invitation_token=token)
 
 
 async def find_member(tx: Tx, team_id: UUID, member_id: str) -> Member:

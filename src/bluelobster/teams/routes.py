@@ -14,7 +14,7 @@ from bluelobster.keys import change, create
 from bluelobster.keys.request import RotationRequest, TeamKeyRequest
 from bluelobster.keys.view import Keys, NewKey, keys_view
 from bluelobster.teams import assign, members, teams
-from bluelobster.teams.members import InvitationRequest, Member, Members, RoleRequest
+from bluelobster.teams.members import InvitationRequest, Member, Members, NewMember, RoleRequest
 from bluelobster.teams.teams import Team, TeamRequest, Teams, find_team
 
 router = APIRouter(prefix="/api/v1/teams", tags=["TEAMS"], route_class=IdentifiedRoute)
@@ -82,8 +82,8 @@ async def list_team_members(team_id: str, caller: Caller, tx: Transaction) -> Me
 @router.post("/{team_id}/members", summary="Invite somebody to a team", status_code=201)
 async def invite_team_member(
     team_id: str, wanted: InvitationRequest, caller: Caller, tx: Transaction, clock: Time
-) -> Member:
-    """Kept by e-mail address; no message is sent. Nobody gives a role above their own."""
+) -> NewMember:
+    """No message is sent: hand them the token, which is shown this once. Nobody gives a role above their own."""
     team = await find_team(tx, caller.sight, team_id, lock=True)
     return await members.invite(tx, caller, team.id, wanted, clock.now())
 
