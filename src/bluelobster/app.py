@@ -44,7 +44,7 @@ from bluelobster.keys import routes as keys
 from bluelobster.payments import routes as top_ups
 from bluelobster.payments import webhook as payment_webhook
 from bluelobster.payments.configured import payments_of
-from bluelobster.payments.provider import Provider
+from bluelobster.payments.provider import Provider as PaymentProvider
 from bluelobster.quotas import routes as quotas
 from bluelobster.settings import Defaults, Settings
 from bluelobster.ssh_keys import routes as ssh_keys
@@ -56,13 +56,15 @@ from bluelobster.staff import users as staff_users
 from bluelobster.tasks import routes as tasks
 from bluelobster.teams import routes as teams
 from bluelobster.users import routes as users
+from bluelobster.users.oidc import routes as oidc
+from bluelobster.users.oidc.provider import Provider, provider
 from bluelobster.users.passwords import Passwords
 
 DESCRIPTION = """Launch, power, watch and pay for virtual machines with GPUs.
 
 Every request but the health check, signing in, and what a payment provider signs, carries an API key in `X-API-Key`, or
-the session of somebody who signed in (`POST /api/v1/auth/sign-in`) as `Authorization: Bearer …` or as a cookie: they may
-what a key with their role may.
+the session of somebody who signed in (`POST /api/v1/auth/sign-in`) as `Authorization: Bearer …` or as a cookie: they
+may what a key with their role may.
 Whoever is in several accounts or teams says in `X-Account` (name or id) and `X-Team` (id) where they act.
 
 Operations that take time answer with a `task_id`; poll `/api/v1/tasks/{task_id}` until it is `COMPLETED` or
@@ -86,7 +88,8 @@ class Parts:
     settings: Settings
     admission: Admission
     passwords: Passwords
-    payments: Provider | None
+    payments: PaymentProvider | None
+    provider: Provider | None
 
 
 @asynccontextmanager
@@ -111,8 +114,9 @@ async def assembled(settings: Settings, clock: Clock | None = None) -> AsyncIter
         admission = Admission(rates, settings.caller_rate, settings.stranger_rate, uses, settings.session_idle)
         passwords = Passwords(settings.password_memory_kib, settings.password_passes)
         payments = await stack.enter_async_context(payments_of(settings))
+        known = await stack.enter_async_context(provider(settings.oidc)) if settings.oidc else None
         yield Parts(
-            pool, clock or SystemClock(), seal, connections, Defaults(), settings, admission, passwords, payments
+            pool, clock or SystemClock(), seal, connections, Defaults(), settings, admission, passwords, payments, known
         )
 
 
@@ -154,6 +158,7 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(account_members.router)
     app.include_router(users.public)
     app.include_router(users.router)
+    app.include_router(oidc.router)
     app.include_router(staff_accounts.router)
     app.include_router(staff_users.router)
     app.include_router(staff_quotas.router)
@@ -187,4 +192,5 @@ def attach(app: FastAPI, parts: Parts) -> None:
     app.state.admission = parts.admission
     app.state.payments = parts.payments
     app.state.passwords = parts.passwords
+    app.state.provider = parts.provider
     app.state.feed = Feed(parts.settings.database_url, parts.settings.event_streams)

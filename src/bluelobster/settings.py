@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bluelobster.http.rates import Rate
 from bluelobster.isos.rules import IsoRules
+from bluelobster.users.oidc.client import Client, is_safe
 
 
 class Defaults(BaseSettings):
@@ -75,6 +76,11 @@ class Settings(BaseSettings):
     session_days: float = Field(default=30.0, gt=0, description="How long a session lasts at most")
     password_memory_kib: int = Field(default=65536, ge=64, description="Memory that hashing a password takes")
     password_passes: int = Field(default=3, ge=1, description="How often it goes over that memory")
+    public_url: str = Field(default="", description="Where browsers find the API, as https://cloud.example.com")
+    signed_in_url: str = Field(default="/", description="Where browsers go from the identity provider")
+    oidc_issuer: str | None = Field(default=None, description="The identity provider, as https://id.example.com")
+    oidc_client_id: str | None = Field(default=None, description="What we are called there")
+    oidc_client_secret: SecretStr | None = Field(default=None, validate_default=True, description="Our secret there")
     redis_url: SecretStr | None = Field(
         default=None, description="Redis, as redis://host:6379/0, where several API processes count requests together"
     )
@@ -129,6 +135,28 @@ class Settings(BaseSettings):
         if not url.startswith(("https://", "http://127.0.0.1:")):
             raise ValueError("must begin with https://: the secret key is sent to it")
         return url
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _is_secure(cls, issuer: str | None) -> str | None:
+        if issuer is not None and not is_safe(issuer):
+            raise ValueError("must begin with https://")
+        return issuer
+
+    @field_validator("oidc_client_secret")
+    @classmethod
+    def _is_complete(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        others = [info.data.get("oidc_issuer"), info.data.get("oidc_client_id")]
+        if "oidc_issuer" in info.data and len({each is None for each in (secret, *others)}) > 1:
+            raise ValueError("the issuer, the client's id and its secret must be set all together, or none of them")
+        return secret
+
+    @property
+    def oidc(self) -> Client | None:
+        """What we are to the identity provider; None where there is none."""
+        if self.oidc_issuer is None or self.oidc_client_id is None or self.oidc_client_secret is None:
+            return None
+        return Client(self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret.get_secret_value())
 
     @property
     def caller_rate(self) -> Rate:

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from passlib.hash import sha512_crypt
 
-from bluelobster.access.permissions import OPERATIONS, STAFF
+from bluelobster.access.permissions import OPERATIONS, PERSONAL, STAFF
 from bluelobster.instances.names import hostname_of
 from cloud import TestCloud, eventually, running_cloud
+from people import member as somebody
 from property.conftest import PROFILE
 from property.fields import VALID, WITHOUT_SCHEMA, WRAPPED, Field, fields
 from property.nasty import CONTROL, IN_URLS, LENGTHS, NASTY
@@ -31,6 +32,8 @@ pytestmark = pytest.mark.long
 ACCEPTED = 300
 # What is not shown again; the machine itself is looked at instead.
 SECRET = frozenset(("password", "ssh_key", "user_data", "iso_url"))
+# What is wrong with something else than the field that is tried.
+OF_ANOTHER_FIELD = frozenset(("name_taken", "invalid_token", "wrong_password"))
 LAUNCHES = frozenset(("launch_standard_instance", "launch_custom_instance"))
 # Of what is kept by name, the next one needs the place.
 KEPT = {"create_team": "/teams/{id}", "create_ssh_key": "/ssh-keys/{id}"}
@@ -38,6 +41,7 @@ KEPT = {"create_team": "/teams/{id}", "create_ssh_key": "/ssh-keys/{id}"}
 SHOWN_AT = {
     "rename_instance": "/instances/{instance_id}",
     "invite_team_member": "/teams/{team_id}/members",
+    "invite_account_member": "/account/members",
     "create_team_key": "/teams/{team_id}/keys",
     "rename_team": "/teams/{team_id}",
     "update_instance_firewall": "/instances/{instance_id}/firewall",
@@ -51,10 +55,14 @@ class Place:
 
     cloud: TestCloud
     real: dict[str, str]
+    person: httpx.AsyncClient
     launched: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def client(self, operation: str) -> httpx.AsyncClient:
-        return self.cloud.staff if OPERATIONS[operation] is STAFF else self.cloud.customer
+        requirement = OPERATIONS.get(operation)
+        if requirement is PERSONAL:
+            return self.person
+        return self.cloud.staff if requirement is STAFF else self.cloud.customer
 
     async def send(self, one: Field, body: dict[str, Any]) -> httpx.Response:
         content = json.dumps(body).encode()
@@ -89,7 +97,7 @@ def refused_well(answer: httpx.Response, name: str) -> bool:
     """A clear refusal, which names the field where it is the field's fault."""
     said = answer.json()
     clear = 400 <= answer.status_code < 500 and {"error", "message"} <= said.keys()
-    return clear and (answer.status_code in {404, 409} or said["error"] == "name_taken" or name in answer.text)
+    return clear and (answer.status_code in {404, 409} or said["error"] in OF_ANOTHER_FIELD or name in answer.text)
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -114,9 +122,10 @@ async def place(database: str, tmp_path: Path) -> AsyncIterator[Place]:
             "invoice_id": instance_id, "top_up_id": instance_id,
             "host_id": "px1", "template": "NONE", "quota": "vcpus", "item": "v1_cpu_small",
             "account_id": str(await cloud.one("select id from accounts where name = 'customer'")),
+            "session_id": instance_id, "user_id": instance_id,
             "volid": volid,
         }  # fmt: skip
-        yield Place(cloud, real)
+        yield Place(cloud, real, await somebody(cloud, "grace@example.com"))
 
 
 def in_bodies(cloud: TestCloud) -> list[Field]:

@@ -52,7 +52,16 @@ STAFF = Requirement("staff", "Staff permission required")
 PERSONAL = Requirement("viewer", "This is for people who are signed in: no key can do it", personal=True)
 
 # What a stranger may ask: whether the service works, to be let in, and what its own signature lets in.
-PUBLIC = frozenset(("health_check", "sign_in", "accept_invitation", "receive_stripe_event"))
+PUBLIC = frozenset(
+    (
+        "health_check",
+        "sign_in",
+        "accept_invitation",
+        "begin_oidc_sign_in",
+        "end_oidc_sign_in",
+        "receive_stripe_event",
+    )
+)
 
 # By the name of the operation's function, which is also the beginning of its operationId.
 OPERATIONS: dict[str, Requirement] = {

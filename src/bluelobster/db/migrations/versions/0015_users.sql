@@ -18,7 +18,8 @@ create table user_identities (
     subject    text not null,
     user_id    uuid not null references users on delete cascade,
     linked_at  timestamptz not null,
-    primary key (issuer, subject)
+    primary key (issuer, subject),
+    unique (issuer, user_id)
 );
 create index on user_identities (user_id);
 
