@@ -33,7 +33,7 @@ ACCEPTED = 300
 # What is not shown again; the machine itself is looked at instead.
 SECRET = frozenset(("password", "ssh_key", "user_data", "iso_url"))
 # What is wrong with something else than the field that is tried.
-OF_ANOTHER_FIELD = frozenset(("name_taken", "invalid_token", "wrong_password"))
+OF_ANOTHER_FIELD = frozenset(("name_taken", "already_member", "invalid_token", "wrong_password"))
 LAUNCHES = frozenset(("launch_standard_instance", "launch_custom_instance"))
 # Of what is kept by name, the next one needs the place.
 KEPT = {"create_team": "/teams/{id}", "create_ssh_key": "/ssh-keys/{id}"}
