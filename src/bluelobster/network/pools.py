@@ -61,11 +61,11 @@ async def save_internal_pool(
 async def _add(tx: Tx, pool: tuple[UUID] | None, addresses: Iterable[IPv4Address]) -> None:
     if pool is None:
         raise LookupError("the pool was not saved")
-    async with tx.cursor() as many:
-        await many.executemany(
-            "insert into addresses (address, pool_id) values (%s, %s) on conflict (address) do nothing",
-            [(address, pool[0]) for address in addresses],
-        )
+    await tx.execute(
+        """insert into addresses (address, pool_id) select unnest(%s::inet[]), %s
+           on conflict (address) do nothing""",
+        (list(addresses), pool[0]),
+    )
 
 
 async def list_pools(tx: Tx) -> list[PoolUse]:
