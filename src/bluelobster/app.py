@@ -49,9 +49,16 @@ from bluelobster.quotas import routes as quotas
 from bluelobster.settings import Defaults, Settings
 from bluelobster.ssh_keys import routes as ssh_keys
 from bluelobster.staff import accounts as staff_accounts
-from bluelobster.staff import catalog as staff_catalog
+from bluelobster.staff import gpus as staff_gpus
+from bluelobster.staff import hosts as staff_hosts
+from bluelobster.staff import maintenance as staff_maintenance
+from bluelobster.staff import pools as staff_pools
+from bluelobster.staff import prices as staff_prices
 from bluelobster.staff import quotas as staff_quotas
+from bluelobster.staff import regions as staff_regions
+from bluelobster.staff import templates as staff_templates
 from bluelobster.staff import terms as staff_terms
+from bluelobster.staff import types as staff_types
 from bluelobster.staff import users as staff_users
 from bluelobster.tasks import routes as tasks
 from bluelobster.teams import routes as teams
@@ -163,7 +170,14 @@ def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.include_router(staff_users.router)
     app.include_router(staff_quotas.router)
     app.include_router(staff_terms.router)
-    app.include_router(staff_catalog.router)
+    app.include_router(staff_regions.router)
+    app.include_router(staff_hosts.router)
+    app.include_router(staff_maintenance.router)
+    app.include_router(staff_gpus.router)
+    app.include_router(staff_types.router)
+    app.include_router(staff_pools.router)
+    app.include_router(staff_templates.router)
+    app.include_router(staff_prices.router)
     app.include_router(teams.router)
     app.include_router(teams.listing)
     app.include_router(teams.instances)

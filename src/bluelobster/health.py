@@ -51,7 +51,8 @@ async def look(pool: Pool, now: datetime) -> tuple[Part, Part]:
     try:
         async with pool.connection(timeout=2) as connection:
             cursor = await connection.execute(
-                "select count(*), count(*) filter (where seen_at > %s) from hosts where status <> 'offline'",
+                "select count(*), count(*) filter (where seen_at > %s) from hosts"
+                " where status not in ('offline', 'maintenance')",
                 (now - STALE,),
             )
             row = await cursor.fetchone()

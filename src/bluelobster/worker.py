@@ -16,6 +16,7 @@ from bluelobster.enforcement.enforce import enforce
 from bluelobster.events.housekeeping import forget_old_events, put_events_in_order
 from bluelobster.instances.delete import DELETE
 from bluelobster.instances.launch import CREATE, CREATE_FROM_ISO
+from bluelobster.instances.maintenance import carry_out
 from bluelobster.instances.power import FORCE_SHUTDOWN, POWER_CYCLE, POWER_ON, REBOOT, SHUTDOWN
 from bluelobster.instances.replaced import remove_replaced_machines
 from bluelobster.ips.assign import ASSIGN_IP
@@ -64,6 +65,7 @@ async def work(parts: Parts, settings: Settings) -> None:
             settings.reconcile_seconds,
             lambda: remove_replaced_machines(parts.pool, parts.connections),
         ),
+        Job("carry maintenance out", settings.reconcile_seconds, lambda: carry_out(parts.pool, parts.clock)),
         Job("run backup schedules", 60, lambda: run_schedules(parts.pool, parts.clock)),
         Job("forget old backup slots", 3600, lambda: forget_old_slots(parts.pool, parts.clock)),
         Job(

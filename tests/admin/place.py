@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from admin.shell import Shell
-from bluelobster.admin.hosts import PRIVILEGES
+from bluelobster.catalog.host_check import PRIVILEGES
 from pvelocal.access import Token
 from pvelocal.running import RunningNode
 

@@ -47,7 +47,7 @@ def test_from_nothing_to_a_machine(shell: Shell, node: RunningNode) -> None:
     assert first == ["px1", "a4000-0", "A4000", shown["uuid"]]
     assert shell.does("host list").splitlines()[1].split()[3:6] == ["9/32", "8/64", "50/1000"]
     assert shell.does("pool list").splitlines()[1].split()[3:] == ["245", "1"]
-    assert shell.refuses("host remove px1") == "px1 cannot be removed: instances on record still refer to it"
+    assert shell.refuses("host remove px1") == "on host px1 there are instances (1): it cannot be removed"
     fewer = shell.refuses(f"host add px1 {reach(node)} --vcpu-overcommit 1")
     assert fewer == "its machines have more vCPUs already than the host would then have to promise"
     asyncio.run(delete(key, shown["uuid"]))

@@ -33,7 +33,7 @@ def test_pools_that_cannot_be(shell: Shell) -> None:
         f"{usual} --first 192.0.2.20 --last 192.0.2.10": OUTSIDE,
         f"{usual} --last 192.0.3.1": OUTSIDE,
         f"{usual} --first 192.0.2.1 --last 192.0.2.1": "there is no address to give besides the gateway's",
-        "us-east-1 10.0.0.0/8 --gateway 10.0.0.1": "at most 65536 addresses at once; give --first and --last",
+        "us-east-1 10.0.0.0/8 --gateway 10.0.0.1": "at most 65536 addresses at once; give first and last",
     }.items():
         assert shell.refuses(f"pool add {pool}") == reason
     assert len(shell.does("pool list").splitlines()) == 1

@@ -41,8 +41,8 @@ def test_a_price_from_a_moment_on(shell: Shell) -> None:
 
 
 def test_prices_that_cannot_be(shell: Shell) -> None:
-    assert shell.refuses("price set moonlight 1") == "there is no price of moonlight"
-    past = "what is past cannot cost something else; --from must not be before now"
+    assert shell.refuses("price set moonlight 1") == "There is no item or instance type moonlight"
+    past = "since: what is past cannot cost something else"
     assert shell.refuses("price set ip_address_month 1 --from 2020-01-01T00:00:00Z") == past
     words = "--from: Must be a time with its zone, such as 2026-11-23T10:00:00Z"
     assert shell.refuses("price set ip_address_month 1 --from tomorrow") == words

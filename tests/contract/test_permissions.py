@@ -110,6 +110,11 @@ async def things(idle_cloud: TestCloud, team_id: str) -> dict[str, str]:
         "template": "TINY-LINUX",
         "quota": "vcpus",
         "item": "v1_cpu_small",
+        "region": "us-east-1",
+        "model": "A4000",
+        "mapping": "a4000-0",
+        "instance_type": "v1_cpu_small",
+        "pool_id": str(await idle_cloud.one("select id from address_pools limit 1")),
     }
 
 

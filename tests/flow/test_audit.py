@@ -42,6 +42,7 @@ async def test_what_was_done_is_written_with_it(cloud: TestCloud) -> None:
         "outcome": "accepted",
         "status": 200,
         "error": None,
+        "details": None,
     }
     assert (deletion["operation"], deletion["target"]) == ("delete_instance", f"/instances/{instance_id}")
     assert deletion["request_id"] == deleted.headers["X-Request-Id"]

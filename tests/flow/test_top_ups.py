@@ -109,7 +109,9 @@ async def test_what_stripe_did_not_sign_does_nothing(till: Till) -> None:
 async def test_who_guesses_is_told_to_wait_and_stripe_is_not(till: Till) -> None:
     event, parts = till.event("completed", await till.begun()), till.cloud.parts
     rare = Rate(0.001, 2)
-    till.cloud.app.state.admission = Admission(MemoryRates(), rare, rare, parts.admission.uses)
+    till.cloud.app.state.admission = Admission(
+        MemoryRates(), rare, rare, parts.admission.uses, parts.settings.session_idle
+    )
     refused = [await till.send(event, "whsec_guessed") for _ in range(3)]
     assert [each.status_code for each in refused] == [400, 400, 429]
     assert [(await till.send(event)).json()["outcome"] for _ in range(3)] == ["done", "seen", "seen"]

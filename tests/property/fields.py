@@ -26,12 +26,7 @@ VALID: dict[str, dict[str, Any]] = {
     "update_backup_notes": {"notes": "before the upgrade"},
     "create_ssh_key": {"name": "laptop", "public_key": SSH_KEY},
     "create_team": {"name": "Sales"},
-    "set_spending_limit": {"limit_cents": 50000},
-    "set_team_spending_limit": {"limit_cents": 50000},
     "admin_set_account_terms": {"pays": "invoice", "credit_limit_cents": 50000},
-    "admin_set_billing_terms": {
-        "launch_hours": 1, "warning_hours": [72, 24], "shutdown_after_hours": 24, "deletion_after_hours": 336,
-    },
     "rename_team": {"name": "Marketing"},
     "invite_team_member": {"email": "ada@example.com"},
     "change_team_member": {"role": "viewer"},
@@ -51,6 +46,23 @@ VALID: dict[str, dict[str, Any]] = {
         "name": "eu-1", "description": "Oslo, NO", "city": "Oslo", "state": "-", "country": "NO",
     },
     "admin_change_host": {"status": "active"},
+    # The name is taken, which is found before anybody is asked.
+    "admin_add_host": {
+        "id": "px1", "region": "us-east-1", "api_url": "https://127.0.0.1:1", "token": "root@pam!ci=secret",
+        "storage": "local",
+    },
+    "admin_set_maintenance": {"reason": "new firmware", "expected_end_at": "2199-01-01T00:00:00Z"},
+    "admin_save_gpu_model": {"name": "H900", "marketing": "H900", "description": "NVIDIA H900"},
+    "admin_add_gpus": {"model": "A4000", "mappings": ["a4000-0"]},
+    "admin_create_type": {
+        "name": "small", "description": "Small", "price_cents_per_hour": 1, "vcpus": 1, "memory_gb": 1, "disk_gb": 9,
+    },
+    "admin_change_type": {"disk_gb": 10},
+    "admin_add_pool": {"region": "us-east-1", "network": "192.0.2.0/29", "gateway": "192.0.2.1"},
+    "admin_add_internal_pool": {
+        "region": "us-east-1", "network": "10.91.0.0/29", "first_tag": 9, "last_tag": 19,
+    },
+    "admin_place_template": {"volume": "local:import/none.qcow2"},
     "admin_change_price": {"cents": 3},
 }  # fmt: skip
 # Bodies that the contract leaves without a schema.
@@ -60,7 +72,7 @@ WITHOUT_SCHEMA = {
     "restore_instance_backup": ("backup_volid",),
 }
 # What of their query has to be there beside a body.
-NEEDED = {"update_backup_notes": ("volid",)}
+NEEDED = {"update_backup_notes": ("volid",), "admin_remove_addresses": ("first", "last")}
 # How to get nasty text past a field's first check.
 WRAPPED = {
     "ssh_key": f"{BARE_KEY} {{}}",

@@ -35,7 +35,7 @@ class Admission:
 
     def __init__(self, rates: Rates, callers: Rate, strangers: Rate, uses: Uses, idle: timedelta) -> None:
         self.rates = rates
-        self._uses = uses
+        self.uses = uses
         self._idle = idle
         self._callers = callers
         self._strangers = strangers
@@ -74,11 +74,11 @@ class Admission:
     def note_use(self, caller: Principal | Session, host: str, now: datetime) -> None:
         """A key or a session was used; it is written later."""
         if isinstance(caller, Session):
-            self._uses.of_sessions.note(str(caller.id), host, now)
+            self.uses.of_sessions.note(str(caller.id), host, now)
         elif caller.session_id is not None:
-            self._uses.of_sessions.note(str(caller.session_id), host, now)
+            self.uses.of_sessions.note(str(caller.session_id), host, now)
         else:
-            self._uses.of_keys.note(caller.key_prefix, host, now)
+            self.uses.of_keys.note(caller.key_prefix, host, now)
 
     async def _count(self, request: Request, name: str, rate: Rate) -> None:
         allowance = await self.rates.take(name, rate)

@@ -1,15 +1,19 @@
-"""The audit log's writing side: every request that would change something leaves a line, without what it said."""
+"""The audit log's writing side: every request that would change something leaves a line, without what it said: but for
+what staff says of the hardware, secrets excepted."""
 
 import logging
 import re
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from psycopg import OperationalError
+from psycopg.types.json import Jsonb
 from psycopg_pool import PoolTimeout
+from pydantic import BaseModel
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
@@ -46,6 +50,7 @@ class Line:
     error: str | None = None
     kept: bool = False
     account_id: UUID | None = None
+    details: dict[str, Any] | None = None
 
     async def accept(self, tx: Tx, clock: Clock) -> None:
         """Part of what the request does: neither is kept without the other."""
@@ -67,8 +72,8 @@ class Line:
     async def _write(self, tx: Tx, clock: Clock, status: int, error: str | None) -> None:
         await tx.execute(
             """insert into audit_log (account_id, at, key_prefix, client_ip, request_id, operation, target,
-                                      instance_id, status, error)
-               values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+                                      instance_id, status, error, details)
+               values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
             (
                 self.account_id or self.principal.account_id,
                 clock.now(),
@@ -80,6 +85,7 @@ class Line:
                 self.instance_id,
                 status,
                 error,
+                None if self.details is None else Jsonb(self.details),
             ),
         )
 
@@ -99,6 +105,13 @@ def concerning_account(account_id: UUID) -> None:
     line = current.get()
     if line is not None:
         line.account_id = account_id
+
+
+def telling(body: BaseModel) -> None:
+    """The request that is being answered says this. Of a secret only that there is one."""
+    line = current.get()
+    if line is not None:
+        line.details = body.model_dump(mode="json", exclude_unset=True)
 
 
 def line_of(request: Request, principal: Principal, operation: str, status: int) -> Line:

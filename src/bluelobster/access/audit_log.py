@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -26,6 +27,7 @@ class Entry(BaseModel):
     outcome: str = Field(description="`accepted` or `refused`")
     status: int
     error: str | None = Field(description="The code of the refusal")
+    details: dict[str, Any] | None = Field(description="What staff asked for of hardware or prices, without secrets")
 
 
 class AuditLog(BaseModel):
@@ -58,6 +60,7 @@ class Row:
     instance_id: UUID | None
     status: int
     error: str | None
+    details: dict[str, Any] | None
 
 
 async def read_audit_log(tx: Tx, account_id: UUID, wanted: Filter, behind: Place[int] | None, most: int) -> AuditLog:
@@ -67,7 +70,7 @@ async def read_audit_log(tx: Tx, account_id: UUID, wanted: Filter, behind: Place
         await cursor.execute(
             """select l.id, l.at, l.key_prefix, coalesce(k.name, u.email) as key_name,
                       host(l.client_ip) as client_ip, l.request_id, l.operation, l.target, l.instance_id, l.status,
-                      l.error
+                      l.error, l.details
                from audit_log l left join api_keys k on k.prefix = l.key_prefix
                     left join users u on l.key_prefix like 'user:%%' and u.prefix = substr(l.key_prefix, 6)
                where l.account_id = %(account_id)s
@@ -100,6 +103,7 @@ def entry(row: Row) -> Entry:
         outcome="accepted" if row.error is None else "refused",
         status=row.status,
         error=row.error,
+        details=row.details,
     )
 
 

@@ -1,7 +1,8 @@
 """A route that knows its caller before it reads anything else."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request, Response, Security
@@ -21,6 +22,9 @@ from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.http.errors import NotFound
 from bluelobster.http.text import CONTROL
+
+# Opens the request's transaction, once, where something has to be asked elsewhere before.
+Open = Callable[[], AbstractAsyncContextManager[Tx]]
 
 KEY_HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="An API key of your account")
 
@@ -137,6 +141,10 @@ async def audited_transaction(request: Request) -> AsyncIterator[Tx]:
         line.kept = True
 
 
+async def opener_of(request: Request) -> Open:
+    return partial(audited_transaction, request)
+
+
 async def database_of(request: Request) -> Pool:
     return pool_of(request)
 
@@ -151,6 +159,7 @@ async def mark_section(_mark: Annotated[Any, Query(alias="_mark_section", title=
 
 Caller = Annotated[Principal, Depends(caller_of)]
 Transaction = Annotated[Tx, Depends(transaction_of, scope="function")]
+Opener = Annotated[Open, Depends(opener_of)]
 Database = Annotated[Pool, Depends(database_of)]
 Time = Annotated[Clock, Depends(time_of)]
 MARKED = [Depends(mark_section)]

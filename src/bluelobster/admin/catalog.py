@@ -6,9 +6,17 @@ from bluelobster.admin.replacing import outcome, replace_option
 from bluelobster.admin.session import Wrong, found, run, show
 from bluelobster.app import Parts
 from bluelobster.billing.prices import set_type_price
-from bluelobster.catalog.gpus import GpuModel, list_gpus, save_gpu, save_gpu_model
+from bluelobster.catalog.gpus import (
+    GpuModel,
+    list_gpus,
+    must_have_mappings,
+    remove_gpu,
+    remove_gpu_model,
+    save_gpu,
+    save_gpu_model,
+)
 from bluelobster.catalog.hosts import find_host
-from bluelobster.catalog.regions import Region, list_regions, save_region
+from bluelobster.catalog.regions import Region, list_regions, remove_region, save_region
 from bluelobster.catalog.types import InstanceType, list_types, retire_type, save_type
 from bluelobster.db.pool import transaction
 
@@ -51,6 +59,19 @@ def show_regions() -> None:
     run(action)
 
 
+@region.command("remove")
+@click.argument("name")
+def forget_region(name: str) -> None:
+    """Forget a region that nothing ever was in."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            found(f"region {name}", await remove_region(tx, name))
+        click.echo(f"region {name} removed")
+
+    run(action)
+
+
 @click.group()
 def gpu() -> None:
     """GPU models, and the devices that hosts have."""
@@ -81,15 +102,38 @@ def add_gpus(host: str, model: str, mappings: tuple[str, ...]) -> None:
     async def action(parts: Parts) -> None:
         async with parts.pool.connection() as connection:
             found(f"host {host}", await find_host(connection, host))
-        present = {each.id for each in await (await parts.connections.to(host)).pci_mappings()}
-        if missing := [mapping for mapping in mappings if mapping not in present]:
-            raise Wrong(
-                f"{host} has no resource mapping {', '.join(missing)}; it has {', '.join(sorted(present)) or 'none'}"
-            )
+        await must_have_mappings(await parts.connections.to(host), host, mappings)
         async with transaction(parts.pool) as tx:
             for mapping in mappings:
                 await save_gpu(tx, host, model, mapping)
         click.echo(f"{len(mappings)} {model} saved on {host}")
+
+    run(action)
+
+
+@gpu.command("remove")
+@click.argument("host")
+@click.argument("mapping")
+def forget_gpu(host: str, mapping: str) -> None:
+    """Forget a device that no machine has."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            found(f"GPU {mapping} on {host}", await remove_gpu(tx, host, mapping))
+        click.echo(f"GPU {mapping} of {host} removed")
+
+    run(action)
+
+
+@gpu.command("remove-model")
+@click.argument("name")
+def forget_model(name: str) -> None:
+    """Forget a model that nothing is of."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            found(f"model {name}", await remove_gpu_model(tx, name))
+        click.echo(f"model {name} removed")
 
     run(action)
 

@@ -4,44 +4,16 @@ import sys
 
 import click
 
+from bluelobster.admin.maintenance import maintenance
 from bluelobster.admin.session import Wrong, found, run, show
 from bluelobster.app import Parts
-from bluelobster.catalog.hosts import (
-    Capacity,
-    NewHost,
-    list_hosts,
-    remove_host,
-    save_host,
-    set_host_status,
-    set_internal_bridge,
-)
+from bluelobster.catalog.host_check import Overcommit, Wish, check, wish_of
+from bluelobster.catalog.host_records import get_host, record_host, remove_host
+from bluelobster.catalog.hosts import list_hosts, set_host_status, set_internal_bridge
 from bluelobster.db.pool import transaction
-from bluelobster.pve import Endpoint, PveClient, errors
+from bluelobster.pve import Endpoint
 
-GIB = 1024**3
 OVERCOMMIT = click.FloatRange(1, 100)
-
-# Tried call by call: a role with these on `/` runs everything that we do.
-PRIVILEGES = frozenset(
-    (
-        *("VM.Allocate", "VM.Audit", "VM.Clone", "VM.Config.CDROM", "VM.Config.CPU", "VM.Config.Cloudinit"),
-        *("VM.Config.Disk", "VM.Config.HWType", "VM.Config.Memory", "VM.Config.Network", "VM.Config.Options"),
-        *("VM.Console", "VM.PowerMgmt", "VM.Backup", "VM.Snapshot", "VM.GuestAgent.Audit"),
-        *("Datastore.AllocateSpace", "Datastore.AllocateTemplate", "Datastore.Audit", "Mapping.Use", "SDN.Use"),
-        "Sys.Audit",
-    )
-)
-
-
-NO_FIREWALL = (
-    "the firewall of the data center is off: no customer's rule would act, and guests could send from each other's "
-    "addresses. Switch it on with `pvesh set /cluster/firewall/options --enable 1`, once the cluster's own rules let "
-    "you in (SSH and port 8006 from your networks)"
-)
-
-
-# What Proxmox asks of somebody who removes an ISO image.
-REMOVAL = "Datastore.Allocate"
 
 
 @click.group()
@@ -90,110 +62,45 @@ def add_host(
     except ValueError as error:
         raise Wrong(str(error)) from None
 
+    wish = Wish(
+        id=name,
+        region=region,
+        endpoint=endpoint,
+        node=node or name,
+        storage=storage,
+        bridge=bridge,
+        iso_storage=iso_storage,
+        backup_storage=backup_storage,
+        overcommit=Overcommit(vcpu_overcommit, memory_overcommit, disk_overcommit),
+    )
+
     async def action(parts: Parts) -> None:
-        capacity = await look_at(endpoint, node or name, storage, (vcpu_overcommit, memory_overcommit, disk_overcommit))
-        isos, without = await place_for_isos(endpoint, node or name, storage, iso_storage)
-        if backup_storage is not None:
-            await look_at_backup_storage(endpoint, node or name, backup_storage)
-        new = NewHost(
-            name,
-            region,
-            endpoint,
-            node or name,
-            storage,
-            bridge,
-            capacity,
-            iso_storage=isos,
-            backup_storage=backup_storage,
-        )
+        checked = await check(wish)
         async with transaction(parts.pool) as tx:
-            for other in await list_hosts(tx):
-                same = other.node == new.node and fingerprint is not None and other.fingerprint == endpoint.fingerprint
-                if same and other.id != name:
-                    raise Wrong(f"this node is on record already, as host {other.id}")
-            await save_host(tx, new, parts.seal, parts.clock.now())
+            await record_host(tx, checked.host, parts.seal, parts.clock.now())
+        promised = checked.host.capacity
         click.echo(
-            f"host {name} saved: {capacity.vcpus} vCPUs, {capacity.memory_gb} GB memory, {capacity.disk_gb} GB disk "
+            f"host {name} saved: {promised.vcpus} vCPUs, {promised.memory_gb} GB memory, {promised.disk_gb} GB disk "
             "to promise"
         )
-        if without:
-            click.echo(f"machines cannot boot from ISO images there: {without}")
+        if checked.without_isos:
+            click.echo(f"machines cannot boot from ISO images there: {checked.without_isos}")
 
     run(action)
 
 
-async def look_at(endpoint: Endpoint, node: str, storage: str, overcommit: tuple[float, float, float]) -> Capacity:
-    """What a node can promise. Raises Wrong when it cannot serve us, and PveError when it does not answer."""
-    async with PveClient(endpoint, node) as client:
-        try:
-            await client.version()
-        except errors.CertificateMismatch as error:
-            raise Wrong(distrust(endpoint, error)) from error
-        except errors.Unauthorized as error:
-            raise Wrong(f"the host refuses the token {endpoint.token_id}: {error}") from error
-        names = [each.name for each in await client.nodes()]
-        if node not in names:
-            raise Wrong(f"the cluster has no node {node}; it has {', '.join(names)}")
-        granted = (await client.permissions()).get("/", frozenset())
-        if missing := sorted(PRIVILEGES - granted):
-            raise Wrong(
-                f"the token lacks privileges on /: {', '.join(missing)} "
-                "(a token with privilege separation needs them itself, besides its user)"
-            )
-        stores = {each.name: each for each in await client.storages()}
-        if storage not in stores:
-            raise Wrong(f"the node has no storage {storage}; it has {', '.join(stores)}")
-        if lacking := sorted({"images", "import"} - stores[storage].content):
-            raise Wrong(f"storage {storage} must allow the content {', '.join(lacking)}")
-        if not await client.datacenter_firewall():
-            raise Wrong(NO_FIREWALL)
-        status = await client.node_status()
-    vcpus, memory, disk = overcommit
-    return Capacity(
-        vcpus=int(status.cores * vcpus),
-        memory_gb=int(status.memory_bytes / GIB * memory),
-        disk_gb=int(stores[storage].total_bytes / GIB * disk),
-    )
+@host.command("check")
+@click.argument("name")
+def check_again(name: str) -> None:
+    """Ask a host what it has, as when it was added; nothing changes."""
 
+    async def action(parts: Parts) -> None:
+        async with parts.pool.connection() as connection:
+            known = await get_host(connection, name)
+        there = (await check(wish_of(known, parts.seal))).host.capacity
+        click.echo(f"host {name} has {there.vcpus} vCPUs, {there.memory_gb} GB memory, {there.disk_gb} GB disk")
 
-async def place_for_isos(
-    endpoint: Endpoint, node: str, storage: str, wanted: str | None
-) -> tuple[str | None, str | None]:
-    """The storage for ISO images, or why there is none. Raises Wrong when the one that is wanted will not do."""
-    name = wanted or storage
-    async with PveClient(endpoint, node) as client:
-        stores = {each.name: each for each in await client.storages()}
-        granted = await client.permissions()
-    without = None
-    if name not in stores:
-        without = f"the node has no storage {name}; it has {', '.join(stores)}"
-    elif "iso" not in stores[name].content:
-        without = f"storage {name} does not allow the content iso"
-    elif not any(REMOVAL in granted.get(path, ()) for path in ("/", f"/storage/{name}")):
-        without = f"the token lacks the privilege {REMOVAL} on /storage/{name}, which removing an image takes"
-    if wanted is not None and without is not None:
-        raise Wrong(without)
-    return (None if without else name), without
-
-
-async def look_at_backup_storage(endpoint: Endpoint, node: str, name: str) -> None:
-    """Raises Wrong for a storage that takes no backups."""
-    async with PveClient(endpoint, node) as client:
-        stores = {each.name: each for each in await client.storages()}
-    if name not in stores:
-        raise Wrong(f"the node has no storage {name}; it has {', '.join(stores)}")
-    if "backup" not in stores[name].content:
-        raise Wrong(f"storage {name} does not allow the content backup")
-
-
-def distrust(endpoint: Endpoint, error: errors.CertificateMismatch) -> str:
-    """Why the host's certificate is not believed, and what to do about it."""
-    if endpoint.fingerprint is None:
-        return (
-            "no authority that this machine knows vouches for the host's certificate: give its --fingerprint, "
-            "which `pvenode cert info` shows on the host"
-        )
-    return f"the host is not the one that was meant, or its certificate was renewed: {error}"
+    run(action)
 
 
 @host.command("list")
@@ -256,7 +163,7 @@ def change_internal_bridge(name: str, bridge: str | None) -> None:
 @host.command("remove")
 @click.argument("name")
 def remove(name: str) -> None:
-    """Forget a host that never had a machine."""
+    """Forget a host that nothing lives on. Its backups pass to another host that reaches their storage."""
 
     async def action(parts: Parts) -> None:
         async with transaction(parts.pool) as tx:
@@ -264,3 +171,6 @@ def remove(name: str) -> None:
         click.echo(f"host {name} removed")
 
     run(action)
+
+
+host.add_command(maintenance)

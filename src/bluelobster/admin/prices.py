@@ -1,19 +1,14 @@
 """Prices of everything that is sold, and how its use is counted."""
 
-from datetime import datetime
-
 import click
-from pydantic import TypeAdapter, ValidationError
 
-from bluelobster.admin.session import Wrong, found, run, show
+from bluelobster.admin.moments import moment_of
+from bluelobster.admin.session import run, show
 from bluelobster.app import Parts
-from bluelobster.billing.prices import ITEMS, price_history, set_price, set_type_price
+from bluelobster.billing.prices import change_price, price_history
 from bluelobster.billing.steps import list_steps, set_steps
 from bluelobster.clock import rfc3339
 from bluelobster.db.pool import transaction
-from bluelobster.http.moments import Moment
-
-MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 @click.group()
@@ -25,20 +20,13 @@ def price() -> None:
 @click.argument("item")
 @click.argument("cents", type=click.IntRange(0, 2**31 - 1))
 @click.option("--from", "since", default=None, help="From this moment on, such as 2027-01-01T00:00:00Z (default: now)")
-def change_price(item: str, cents: int, since: str | None) -> None:
+def set_price(item: str, cents: int, since: str | None) -> None:
     """Change the price of an ITEM, or of an hour of an instance type, in CENTS."""
 
     async def action(parts: Parts) -> None:
-        now = parts.clock.now()
-        begins = moment_of(since) if since else now
-        if begins < now:
-            raise Wrong("what is past cannot cost something else; --from must not be before now")
         async with transaction(parts.pool) as tx:
-            known = next((each for each in ITEMS if each == item), None)
-            if known is not None:
-                await set_price(tx, known, cents, begins)
-            else:
-                found(f"price of {item}", await set_type_price(tx, item, cents, begins))
+            moment = moment_of("--from", since) if since else None
+            begins = await change_price(tx, item, cents, moment, parts.clock.now())
         click.echo(f"{item} costs {cents} cents from {rfc3339(begins) if since else 'now'} on")
 
     run(action)
@@ -86,11 +74,3 @@ def steps(kind: str | None, step_seconds: int | None, least_steps: int | None) -
             show(("kind", "seconds a step", "least steps"), await list_steps(tx))
 
     run(action)
-
-
-def moment_of(text: str) -> datetime:
-    """Raises Wrong for what is no moment with its time zone."""
-    try:
-        return MOMENT.validate_python(text)
-    except ValidationError as error:
-        raise Wrong(f"--from: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None

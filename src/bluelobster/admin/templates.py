@@ -13,9 +13,11 @@ import click
 
 from bluelobster.admin.session import Wrong, found, run, show
 from bluelobster.app import Parts
+from bluelobster.catalog.host_records import get_host
 from bluelobster.catalog.hosts import Host, list_hosts
 from bluelobster.catalog.images import BadImage, downloaded, provide
-from bluelobster.catalog.templates import KNOWN, OsType, Template, hide_template, list_templates
+from bluelobster.catalog.template_images import must_have_image, withdraw_image
+from bluelobster.catalog.templates import KNOWN, OsType, Template, hide_template, list_templates, place_image
 from bluelobster.db.pool import transaction
 
 BUILT = ("DEBIAN-12", "TINY-LINUX")
@@ -187,5 +189,37 @@ def offer(name: str) -> None:
         async with transaction(parts.pool) as tx:
             found(f"withdrawn template {name}", await hide_template(tx, name, False))
         click.echo(f"template {name} is offered again")
+
+    run(action)
+
+
+@template.command("place")
+@click.argument("name")
+@click.argument("host")
+@click.argument("volume")
+def place(name: str, host: str, volume: str) -> None:
+    """Make machines from a template on a HOST, from an image that is in its storage already (local:import/x.qcow2)."""
+
+    async def action(parts: Parts) -> None:
+        async with parts.pool.connection() as connection:
+            known = await get_host(connection, host)
+        await must_have_image(await parts.connections.to_host(known), known, volume)
+        async with transaction(parts.pool) as tx:
+            await place_image(tx, name, host, volume)
+        click.echo(f"template {name} is offered on {host}")
+
+    run(action)
+
+
+@template.command("displace")
+@click.argument("name")
+@click.argument("host")
+def displace(name: str, host: str) -> None:
+    """Make no machines from a template on a HOST any more; the image stays."""
+
+    async def action(parts: Parts) -> None:
+        async with transaction(parts.pool) as tx:
+            found(f"template {name} on {host}", await withdraw_image(tx, name, host))
+        click.echo(f"template {name} is not offered on {host} any more")
 
     run(action)

@@ -51,7 +51,7 @@ async def read_subject(tx: Tx, task: Task) -> Subject:
                       b.storage, b.volid, b.status, b.scheduled, %s as asked_by,
                       coalesce((select h.id from hosts h
                                 where h.region = made_by.region and h.backup_storage = b.storage
-                                  and h.status <> 'offline' and b.status <> 'creating'
+                                  and h.status not in ('offline', 'maintenance') and b.status <> 'creating'
                                 order by h.id <> b.host_id, h.id limit 1), b.host_id) as host_id
                from backups b join instances i on i.id = b.instance_id join accounts a on a.id = b.account_id
                join hosts made_by on made_by.id = b.host_id

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from psycopg.rows import class_row
 
 from bluelobster.db.pool import Tx
+from bluelobster.http.errors import InvalidRequest, NotFound
 
 Item = Literal["ip_address_month", "backup_gb_month"]
 ITEMS: tuple[Item, ...] = get_args(Item)
@@ -60,6 +61,20 @@ async def _prices(tx: Tx, which: str, now: datetime | None) -> list[Price]:
             {"now": now},
         )
         return await cursor.fetchall()
+
+
+async def change_price(tx: Tx, name: str, cents: int, since: datetime | None, now: datetime) -> datetime:
+    """Change the price of an item, or of an hour of an instance type, from a moment on, or from now on; the moment.
+    Raises NotFound, and InvalidRequest for a moment that is past."""
+    begins = since or now
+    if begins < now:
+        raise InvalidRequest("invalid_request", "since: what is past cannot cost something else")
+    item = next((each for each in ITEMS if each == name), None)
+    if item is not None:
+        await set_price(tx, item, cents, begins)
+    elif not await set_type_price(tx, name, cents, begins):
+        raise NotFound("price_not_found", f"There is no item or instance type {name[:64]}")
+    return begins
 
 
 async def set_price(tx: Tx, item: Item, cents: int, since: datetime) -> None:

@@ -23,7 +23,9 @@ MOST_CENTS = 10**12
 class SpendingLimitRequest(RequestBody):
     """What may be spent in a calendar month, in US cents; `null` is no limit."""
 
-    limit_cents: Annotated[int, Field(ge=0, le=MOST_CENTS)] | None = Field(json_schema_extra={"example": 50000})
+    limit_cents: Annotated[int, Field(ge=0, le=MOST_CENTS, strict=True)] | None = Field(
+        json_schema_extra={"example": 50000}
+    )
 
 
 class SpendingLimit(BaseModel):

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from bluelobster.db.pool import Tx
 from bluelobster.http.text import RequestBody
 
-Hours = Annotated[int, Field(ge=0, le=8760)]
+Hours = Annotated[int, Field(ge=0, le=8760, strict=True)]
 MOST_WARNINGS = 10
 
 
@@ -22,7 +22,9 @@ class BillingTerms(RequestBody):
     launch_hours: Hours = Field(
         description="For so long an account's credit must last, with what it launches", json_schema_extra={"example": 1}
     )
-    warning_hours: Annotated[list[Annotated[int, Field(ge=1, le=8760)]], Field(max_length=MOST_WARNINGS)] = Field(
+    warning_hours: Annotated[
+        list[Annotated[int, Field(ge=1, le=8760, strict=True)]], Field(max_length=MOST_WARNINGS)
+    ] = Field(
         description="When the credit lasts less than this, there is a warning", json_schema_extra={"example": [72, 24]}
     )
     shutdown_after_hours: Hours = Field(

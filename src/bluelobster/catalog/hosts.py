@@ -7,10 +7,12 @@ from psycopg.rows import class_row
 
 from bluelobster.access.sealing import Seal
 from bluelobster.db.pool import Tx
+from bluelobster.http.errors import Conflict
 from bluelobster.pve import Endpoint
 
 COLUMNS = """id, region, api_url, node, token_sealed, fingerprint, storage, iso_storage, backup_storage, bridge,
-             ssh_port, status, vcpus, memory_gb, disk_gb, vcpus_used, memory_gb_used, disk_gb_used, seen_at, firewall"""
+             internal_bridge, ssh_port, status, vcpus, memory_gb, disk_gb, vcpus_used, memory_gb_used, disk_gb_used,
+             seen_at, firewall"""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Host:
     iso_storage: str | None
     backup_storage: str | None
     bridge: str
+    internal_bridge: str | None
     ssh_port: int
     status: str
     vcpus: int
@@ -127,18 +130,15 @@ async def boots_isos(tx: Tx, region: str) -> bool:
 
 
 async def set_host_status(tx: Tx, host_id: str, status: str) -> bool:
-    """`active`, `draining` (nothing new is placed there) or `offline`; False for an unknown host."""
-    done = await tx.execute("update hosts set status = %s where id = %s", (status, host_id))
+    """`active`, `draining` (nothing new is placed there) or `offline`; False for an unknown host. Raises Conflict for
+    one in maintenance, which is ended and not just left."""
+    done = await tx.execute("update hosts set status = %s where id = %s and status <> 'maintenance'", (status, host_id))
+    if done.rowcount == 0 and await find_host(tx, host_id) is not None:
+        raise Conflict("host_in_maintenance", f"host {host_id} is in maintenance: end that first")
     return done.rowcount == 1
 
 
 async def set_internal_bridge(tx: Tx, host_id: str, bridge: str | None) -> bool:
     """Where private networks are on a host, or that they are nowhere; False for an unknown host."""
     done = await tx.execute("update hosts set internal_bridge = %s where id = %s", (bridge, host_id))
-    return done.rowcount == 1
-
-
-async def remove_host(tx: Tx, host_id: str) -> bool:
-    """Forget a host; psycopg's ForeignKeyViolation while its history is still kept."""
-    done = await tx.execute("delete from hosts where id = %s", (host_id,))
     return done.rowcount == 1

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+from psycopg.errors import ForeignKeyViolation
 from psycopg.rows import class_row
 
 from bluelobster.db.pool import Tx
+from bluelobster.db.refusals import refusal
+from bluelobster.http.errors import Conflict
 
 
 @dataclass(frozen=True)
@@ -32,3 +35,13 @@ async def list_regions(tx: Tx) -> list[Region]:
     async with tx.cursor(row_factory=class_row(Region)) as cursor:
         await cursor.execute("select name, description, city, state, country from regions order by name")
         return await cursor.fetchall()
+
+
+async def remove_region(tx: Tx, name: str) -> bool:
+    """Forget a region; False for an unknown one. Raises Conflict while something is in it, or ever was."""
+    try:
+        async with tx.transaction():
+            done = await tx.execute("delete from regions where name = %s", (name,))
+    except ForeignKeyViolation as error:
+        raise Conflict("region_in_use", f"region {refusal(error)}") from error
+    return done.rowcount == 1

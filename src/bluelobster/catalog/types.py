@@ -50,6 +50,28 @@ async def save_type(tx: Tx, kind: InstanceType) -> None:
     )
 
 
+@dataclass(frozen=True)
+class OnRecord(InstanceType):
+    """A type that is, or was, on sale."""
+
+    retired: bool
+
+
+async def every_type(tx: Tx, now: datetime) -> list[OnRecord]:
+    """Those that are on sale and those that are not, at their prices now."""
+    async with tx.cursor(row_factory=class_row(OnRecord)) as cursor:
+        await cursor.execute(
+            f"""select t.name, t.description, t.gpu_description, p.cents as price_cents_per_hour, t.vcpus, t.memory_gb,
+                       t.disk_gb, t.gpus, t.gpu_model, t.retired from {PRICED} order by t.name""",
+            {"now": now},
+        )
+        return await cursor.fetchall()
+
+
+async def find_type(tx: Tx, name: str, now: datetime) -> OnRecord | None:
+    return next((each for each in await every_type(tx, now) if each.name == name), None)
+
+
 async def retire_type(tx: Tx, name: str) -> bool:
     """Sell a type no longer; False when it is not sold."""
     done = await tx.execute("update instance_types set retired = true where name = %s and not retired", (name,))

@@ -13,6 +13,8 @@ SUSPENDED = f"""
     select i.id from instances i join accounts a on a.id = i.account_id
     where i.suspended_at is not null and a.standing in ('good', 'past_due') and i.status = 'rented'
       and {IDLE}
+      and not exists (
+        select from maintenances m where m.host_id = i.host_id and m.ended_at is null and m.stops <> 'none')
     order by i.id"""
 
 

@@ -16,6 +16,7 @@ InstanceKind = Literal[
     "instance.renamed",
     "instance.restored",
     "instance.team",
+    "instance.maintenance",
     "instance.terminating",
     "instance.deleted",
 ]

@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from bluelobster.billing.require import require_not_suspended
-from bluelobster.clock import Clock
+from bluelobster.catalog.maintenances import find_maintenance
+from bluelobster.clock import Clock, rfc3339
 from bluelobster.db.pool import Tx
 from bluelobster.events.record import record_instance
 from bluelobster.http.errors import Conflict, InvalidRequest
@@ -132,9 +133,20 @@ async def change_power(
         except Busy:
             raise busy() from None
         return dict(queued_answer(instance, task_id, "COMPLETED", message))
+    await _must_be_startable(tx, operation, instance)
     message = QUEUED[operation.name]
     task_id = await begin(tx, operation, instance, origin, now, busy(), message)
     return dict(queued_answer(instance, task_id, "PENDING", message))
+
+
+async def _must_be_startable(tx: Tx, operation: Operation[Machine], instance: Found) -> None:
+    """Raises InvalidRequest where machines are stopped for maintenance of their host, and this would start one."""
+    if operation.name not in {POWER_ON.name, POWER_CYCLE.name}:
+        return
+    maintenance = await find_maintenance(tx, instance.host_id)
+    if maintenance is not None and maintenance.stops != "none":
+        expected = rfc3339(maintenance.expected_end_at)
+        raise InvalidRequest("invalid_state", f"The instance's host is in maintenance, which is to end at {expected}")
 
 
 async def request_reboot(tx: Tx, instance: Found, origin: Origin, now: datetime) -> UUID:

@@ -68,6 +68,7 @@ async def _all(pool: Pool) -> list[Replaced]:
             """select vmid, host_id, instance_id from replaced_machines r
                where not exists (select from instances i where i.ended_at is null
                                  and r.vmid in (i.vmid, i.restoring_vmid, i.replaced_vmid))
+                 and not exists (select from hosts h where h.id = r.host_id and h.status = 'maintenance')
                order by replaced_at"""
         )
         return await cursor.fetchall()

@@ -8,6 +8,29 @@ _TOKEN = re.compile(r"(?P<id>[^\s:/@]+@[^\s:/!]+![A-Za-z][A-Za-z0-9.\-_]+)=(?P<s
 _SHA256 = re.compile(r"[0-9A-F]{64}")
 
 
+def well_formed_url(url: str) -> str:
+    """The address itself; ValueError unless it leads to an API."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.query or parts.username is not None:
+        raise ValueError("the address must read https://host:port")
+    return url
+
+
+def well_formed_token(token: str) -> str:
+    """The token itself; ValueError unless it is one with its secret, and then without telling it."""
+    if not _TOKEN.fullmatch(token):
+        raise ValueError("the token must read user@realm!name=secret")
+    return token
+
+
+def plain_fingerprint(fingerprint: str) -> str:
+    """In capital letters and without colons; ValueError for what is no SHA-256."""
+    plain = fingerprint.replace(":", "").strip().upper()
+    if not _SHA256.fullmatch(plain):
+        raise ValueError("the fingerprint must be the SHA-256 of the certificate in hex")
+    return plain
+
+
 @dataclass(frozen=True, repr=False)
 class Endpoint:
     """An API address with its token and the certificate it must show.
@@ -22,16 +45,10 @@ class Endpoint:
     fingerprint: str | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme != "https" or not parts.hostname or parts.query or parts.username is not None:
-            raise ValueError("the address must read https://host:port")
-        if not _TOKEN.fullmatch(self.token):
-            raise ValueError("the token must read user@realm!name=secret")
+        well_formed_url(self.url)
+        well_formed_token(self.token)
         if self.fingerprint is not None:
-            plain = self.fingerprint.replace(":", "").strip().upper()
-            if not _SHA256.fullmatch(plain):
-                raise ValueError("the fingerprint must be the SHA-256 of the certificate in hex")
-            object.__setattr__(self, "fingerprint", plain)
+            object.__setattr__(self, "fingerprint", plain_fingerprint(self.fingerprint))
 
     @property
     def token_id(self) -> str:

@@ -50,7 +50,7 @@ async def reconcile_backups(pool: Pool, connections: Connections, clock: Clock) 
         hosts = await list_hosts(connection)
     places: dict[Place, list[Host]] = {}
     for host in hosts:
-        if host.backup_storage is not None and host.status != "offline":
+        if host.backup_storage is not None and host.status not in {"offline", "maintenance"}:
             places.setdefault(Place(host.region, host.backup_storage), []).append(host)
     for place, ways in places.items():
         for host in ways:

@@ -41,7 +41,9 @@ async def reconcile_hosts(pool: Pool, connections: Connections, clock: Clock) ->
         try:
             await reconcile_host(pool, await connections.to_host(host), host, clock)
         except errors.PveError as error:
-            log.warning("host %s: %s: %s", host.id, type(error).__name__, error)
+            # In maintenance it may well be off.
+            level = logging.DEBUG if host.status == "maintenance" else logging.WARNING
+            log.log(level, "host %s: %s: %s", host.id, type(error).__name__, error)
 
 
 async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock) -> None:

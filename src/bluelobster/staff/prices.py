@@ -1,14 +1,17 @@
-"""Prices that staff changes."""
+"""Staff's routes of prices."""
 
-from datetime import datetime
-
+from fastapi import APIRouter
 from pydantic import Field
 
-from bluelobster.billing.prices import ITEMS, set_price, set_type_price
+from bluelobster.access.audit import telling
+from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.billing.prices import change_price, price_history
 from bluelobster.db.pool import Tx
-from bluelobster.http.errors import InvalidRequest, NotFound
 from bluelobster.http.moments import Moment
 from bluelobster.http.text import RequestBody
+from bluelobster.staff.views import Prices, price_view
+
+router = APIRouter(prefix="/api/v1/admin/prices", tags=["ADMINISTRATION"], route_class=IdentifiedRoute)
 
 
 class PriceRequest(RequestBody):
@@ -18,14 +21,19 @@ class PriceRequest(RequestBody):
     since: Moment | None = Field(None, description="From when on, with its time zone; else now")
 
 
-async def change(tx: Tx, item: str, wanted: PriceRequest, now: datetime) -> None:
-    """Change the price of an item, or of an hour of an instance type. Raises NotFound, and InvalidRequest for a moment
-    that is past."""
-    since = wanted.since or now
-    if since < now:
-        raise InvalidRequest("invalid_request", "since: what is past cannot cost something else")
-    known = next((each for each in ITEMS if each == item), None)
-    if known is not None:
-        await set_price(tx, known, wanted.cents, since)
-    elif not await set_type_price(tx, item, wanted.cents, since):
-        raise NotFound("price_not_found", "There is no such item or instance type")
+@router.get("", summary="List prices")
+async def admin_list_prices(_caller: Caller, tx: Transaction) -> Prices:
+    """Prices that were, are and will be, of all that is on sale."""
+    return await all_prices(tx)
+
+
+@router.put("/{item}", summary="Change a price")
+async def admin_change_price(item: str, wanted: PriceRequest, _caller: Caller, tx: Transaction, clock: Time) -> Prices:
+    """Of an item, or of an hour of an instance type: for what is begun from then on."""
+    telling(wanted)
+    await change_price(tx, item, wanted.cents, wanted.since, clock.now())
+    return await all_prices(tx)
+
+
+async def all_prices(tx: Tx) -> Prices:
+    return Prices(prices=[price_view(each) for each in await price_history(tx)])

@@ -24,7 +24,7 @@ class AccountTerms(RequestBody):
     """How an account pays. Only one that pays by invoice may owe something."""
 
     pays: Pays = Field(description="`prepaid`, or `invoice`", json_schema_extra={"example": "invoice"})
-    credit_limit_cents: Annotated[int, Field(ge=0, le=MOST_CENTS)] = Field(
+    credit_limit_cents: Annotated[int, Field(ge=0, le=MOST_CENTS, strict=True)] = Field(
         0, description="What it may owe, in US cents"
     )
     exempt: StrictBool = Field(False, description="Whether nothing is ever refused, shut down or deleted for money")

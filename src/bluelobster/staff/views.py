@@ -6,10 +6,12 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from bluelobster.billing.prices import Price
+from bluelobster.catalog.host_check import Checked
 from bluelobster.catalog.hosts import Host
 from bluelobster.clock import rfc3339
 
-Status = Literal["active", "draining", "offline"]
+Use = Literal["active", "draining", "offline"]
+Status = Literal["active", "draining", "offline", "maintenance"]
 
 
 class RegionView(BaseModel):
@@ -38,7 +40,12 @@ class HostView(BaseModel):
     storage: str
     iso_storage: str | None
     backup_storage: str | None
-    status: Status = Field(description="`draining`: nothing new is placed there; `offline`: it is not asked either")
+    bridge: str
+    internal_bridge: str | None = Field(description="The bridge that private networks are on; null: there are none")
+    fingerprint: str | None = Field(description="SHA-256 of its certificate; null: a known authority vouches for it")
+    status: Status = Field(
+        description="`draining`, `maintenance`: nothing new is placed there; `offline`: it is not asked either"
+    )
     vcpus: int = Field(description="What can be promised on it")
     memory_gb: int
     disk_gb: int
@@ -49,10 +56,61 @@ class HostView(BaseModel):
     firewall: bool | None = Field(description="Whether its data center lets firewall rules act; null: not asked yet")
 
 
+class Size(BaseModel):
+    """What a node has, or may be promised on it."""
+
+    vcpus: int
+    memory_gb: int
+    disk_gb: int
+
+
+class CheckedHostView(HostView):
+    """A host that was just asked."""
+
+    found: Size = Field(description="What the node says that it has, as often as it may be promised when it is added")
+    boots_isos: bool
+    why_not: str | None = Field(description="Why machines cannot boot from ISO images there")
+
+
 class Hosts(BaseModel):
     """All hosts, by name."""
 
     hosts: list[HostView]
+
+
+class GpuModelView(BaseModel):
+    """A model of GPU."""
+
+    name: str
+    marketing: str = Field(description="As instances show it")
+    description: str = Field(description="As types show it")
+
+
+class GpuModels(BaseModel):
+    """All models, by name."""
+
+    gpu_models: list[GpuModelView]
+
+
+class TypeView(BaseModel):
+    """A size, and its price now."""
+
+    name: str
+    description: str
+    gpu_description: str
+    price_cents_per_hour: int
+    vcpus: int
+    memory_gb: int
+    disk_gb: int
+    gpus: int
+    gpu_model: str | None
+    retired: bool = Field(description="Whether it is not sold any more")
+
+
+class Types(BaseModel):
+    """All instance types, by name."""
+
+    instance_types: list[TypeView]
 
 
 class GpuView(BaseModel):
@@ -73,6 +131,7 @@ class Gpus(BaseModel):
 class PoolView(BaseModel):
     """A network whose addresses are given to machines."""
 
+    id: UUID
     region: str
     network: str
     kind: Literal["public", "internal"]
@@ -123,6 +182,15 @@ class Prices(BaseModel):
 
 def host_view(host: Host) -> HostView:
     return HostView.model_validate({**vars(host), "seen_at": rfc3339(host.seen_at) if host.seen_at else None})
+
+
+def checked_host_view(host: Host, checked: Checked) -> CheckedHostView:
+    return CheckedHostView(
+        **host_view(host).model_dump(),
+        found=Size(**vars(checked.host.capacity)),
+        boots_isos=checked.without_isos is None,
+        why_not=checked.without_isos,
+    )
 
 
 def price_view(price: Price) -> PriceView:
