@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from bluelobster.access.accounts import find_account
 from bluelobster.accounts.members import InvitationRequest, add
 from bluelobster.db.pool import Tx
-from bluelobster.http.errors import InvalidRequest, NotFound
+from bluelobster.http.errors import InvalidRequest
 from bluelobster.users.change_user import find_again
 from bluelobster.users.tokens import issue
 from bluelobster.users.user import find_or_add
@@ -32,11 +32,11 @@ class NewUser(BaseModel):
 
 
 async def welcome(tx: Tx, wanted: NewUserRequest, invited_by: str | None, now: datetime) -> NewUser:
-    """Raises NotFound for an account that is not there, and InvalidRequest for somebody who is in it already, for a
+    """Raises InvalidRequest for an account that is not there, for somebody who is in it already, for a
     disabled user and for the role staff in an account of customers."""
     account_id = await find_account(tx, wanted.account)
     if account_id is None:
-        raise NotFound("account_not_found", f"account: there is no account {wanted.account}")
+        raise InvalidRequest("account_not_found", f"account: there is no account {wanted.account}")
     user = await find_or_add(tx, wanted.email, now)
     if user.disabled_at is not None:
         raise InvalidRequest("user_disabled", "email: this user is disabled; enable them first")

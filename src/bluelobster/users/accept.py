@@ -8,7 +8,7 @@ token does that, and verifies the address.
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, StrictBool
 
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx, transaction
@@ -31,7 +31,7 @@ class AcceptRequest(RequestBody):
     password: GivenPassword = Field(
         description=f"A new one of {SHORTEST} characters or more; or, for an invitation, the one that you have already"
     )
-    cookie: bool = Field(
+    cookie: StrictBool = Field(
         False, description="Put the session into a cookie, which no script can read, instead of showing its token"
     )
 

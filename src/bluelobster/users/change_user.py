@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import NotFound
@@ -17,7 +17,7 @@ from bluelobster.users.view import UserView, view_users
 class UserRequest(RequestBody):
     """Whether somebody may come in."""
 
-    disabled: bool = Field(description="True ends their sessions, and they get none until it is false again")
+    disabled: StrictBool = Field(description="True ends their sessions, and they get none until it is false again")
 
 
 class NewPasswordToken(BaseModel):

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx, transaction
@@ -19,7 +19,7 @@ class SignInRequest(RequestBody):
 
     email: Email = Field(description="E-mail address", json_schema_extra={"example": "ada@example.com"})
     password: GivenPassword = Field(description="Password")
-    cookie: bool = Field(
+    cookie: StrictBool = Field(
         False, description="Put the session into a cookie, which no script can read, instead of showing its token"
     )
 
