@@ -1,52 +1,111 @@
 """Launches by 50 callers at once on instant guests, with one worker: how soon each is answered, how many are done."""
 
 import asyncio
+import json
+import random
 import time
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
 
 from bench.cloud import Cloud
 from bench.report import Line, percentile
+from bluelobster_client.waiting import FIRST_PAUSE, LONGEST_PAUSE, PAUSE_GROWTH
 
 CALLERS = 50
-LAUNCHES = 600
+FIRST = 200
+LAUNCHES = 1000
+FLOOD = 500
+
+
+@dataclass
+class Callers:
+    """What 50 callers share: the launches that are left to make, and how long each answer took, in milliseconds."""
+
+    cloud: Cloud
+    left: Iterator[int]
+    times: list[float] = field(default_factory=list)
+
+    async def launch(self) -> str:
+        begun = time.perf_counter()
+        task_id = await self.cloud.launch()
+        self.times.append((time.perf_counter() - begun) * 1000)
+        return task_id
+
+    async def patient(self) -> None:
+        """Launches, asks for the task as our client does until the machine is ready, and then launches the next."""
+        await asyncio.sleep(random.uniform(0, FIRST_PAUSE))  # noqa: S311
+        for _ in self.left:
+            await ended(self.cloud, await self.launch())
+
+    async def impatient(self) -> None:
+        """Launches the next as soon as one was accepted."""
+        for _ in self.left:
+            await self.launch()
+
+
+@dataclass(frozen=True)
+class Load:
+    """What so many launches took. `times` are those of their answers in milliseconds, the CPU times those a launch."""
+
+    times: list[float]
+    a_second: float
+    api_cpu: float
+    worker_cpu: float
 
 
 async def measure(cloud: Cloud) -> list[Line]:
     """p50 and p99 of the answers, and launches completed a second from the first request to the last completion."""
-    for _ in range(CALLERS):
-        await cloud.launch()
-    await all_ended(cloud)
-    left = iter(range(LAUNCHES))
-    times: list[float] = []
-
-    async def caller() -> None:
-        for _ in left:
-            begun = time.perf_counter()
-            await cloud.launch()
-            times.append((time.perf_counter() - begun) * 1000)
-
-    cpu, begun = cloud.worker.cpu_seconds, time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(CALLERS)))
-    accepted = time.perf_counter() - begun
-    failed = await all_ended(cloud)
-    seconds = time.perf_counter() - begun
+    await under(cloud, Callers.patient, FIRST)
+    load = await under(cloud, Callers.patient, LAUNCHES)
+    flood = await under(cloud, Callers.impatient, FLOOD)
     return [
-        Line("launch answer under 50 callers, p50", percentile(times, 0.5), "ms"),
-        Line("launch answer under 50 callers, p99", percentile(times, 0.99), "ms", 100),
-        Line("launches accepted a second", LAUNCHES / accepted, "/s"),
-        Line("launches completed a second, one worker", LAUNCHES / seconds, "/s", 60, most=False),
-        Line("launches that failed", failed, "", 0),
-        Line("CPU of the worker a launch", (cloud.worker.cpu_seconds - cpu) / LAUNCHES * 1000, "ms"),
+        Line("launch answer, 50 callers that wait for their machines, p50", percentile(load.times, 0.5), "ms"),
+        Line("launch answer, 50 callers that wait for their machines, p99", percentile(load.times, 0.99), "ms", 100),
+        Line("launches completed a second, one worker", load.a_second, "/s", 60, most=False),
+        Line("CPU of the API a launch, with the questions about it", load.api_cpu, "ms"),
+        Line("CPU of the worker a launch", load.worker_cpu, "ms"),
+        Line("overload, 50 callers without a pause: answer, p50", percentile(flood.times, 0.5), "ms"),
+        Line("overload, 50 callers without a pause: answer, p99", percentile(flood.times, 0.99), "ms"),
+        Line("overload: launches completed a second", flood.a_second, "/s"),
+        Line("launches that failed", await failures(cloud), "", 0),
     ]
 
 
-async def all_ended(cloud: Cloud) -> int:
-    """Wait until no task is left; how many failed."""
-    async with asyncio.timeout(300), cloud.pool.connection() as connection:
-        while True:
-            cursor = await connection.execute(
-                "select count(*) filter (where ended_at is null), count(*) filter (where status = 'FAILED') from tasks"
-            )
-            row = await cursor.fetchone()
-            if row is not None and row[0] == 0:
-                return int(row[1])
+async def under(cloud: Cloud, caller: Callable[[Callers], Coroutine[None, None, None]], launches: int) -> Load:
+    """So many launches by 50 callers of a kind, until the last is completed."""
+    callers = Callers(cloud, iter(range(launches)))
+    api, worker, begun = cloud.api.cpu_seconds, cloud.worker.cpu_seconds, time.perf_counter()
+    await asyncio.gather(*(caller(callers) for _ in range(CALLERS)))
+    await all_ended(cloud)
+    return Load(
+        callers.times,
+        launches / (time.perf_counter() - begun),
+        (cloud.api.cpu_seconds - api) / launches * 1000,
+        (cloud.worker.cpu_seconds - worker) / launches * 1000,
+    )
+
+
+async def ended(cloud: Cloud, task_id: str) -> None:
+    """Ask for a task until it ended, as often as our client does."""
+    pause = FIRST_PAUSE
+    while json.loads((await cloud.get(f"/tasks/{task_id}"))[1])["status"] not in ("COMPLETED", "FAILED"):
+        await asyncio.sleep(pause)
+        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
+
+
+async def all_ended(cloud: Cloud) -> None:
+    """Wait until no task is left."""
+    async with asyncio.timeout(300):
+        while await count(cloud, "ended_at is null"):
             await asyncio.sleep(0.05)
+
+
+async def failures(cloud: Cloud) -> int:
+    return await count(cloud, "status = 'FAILED'")
+
+
+async def count(cloud: Cloud, condition: str) -> int:
+    async with cloud.pool.connection() as connection:
+        cursor = await connection.execute(f"select count(*) from tasks where {condition}")
+        row = await cursor.fetchone()
+        return int(row[0]) if row else 0

@@ -33,12 +33,17 @@ async def copies(cloud: TestCloud, number: int) -> None:
     """So many more instances like the first one, several at the same moment."""
     async with transaction(cloud.parts.pool) as tx:
         await tx.execute("create temp table one on commit drop as select * from instances limit 1")
+        cursor = await tx.execute(
+            """select string_agg(column_name, ', ') from information_schema.columns
+               where table_name = 'instances' and is_generated = 'NEVER'"""
+        )
+        ((columns,),) = await cursor.fetchall()
         await tx.execute(
-            """insert into instances
-               select (jsonb_populate_record(one, jsonb_build_object('id', gen_random_uuid(), 'name', 'copy-' || n,
-                 'vmid', 500000 + n, 'created_at', one.created_at - (n / 3) * interval '1 ms',
-                 'metadata', jsonb_build_object('n', (n %% 7)::text)))).*
-               from one, generate_series(1, %s) n""",
+            f"""insert into instances ({columns}) select {columns} from (
+                 select (jsonb_populate_record(one, jsonb_build_object('id', gen_random_uuid(), 'name', 'copy-' || n,
+                   'vmid', 500000 + n, 'created_at', one.created_at - (n / 3) * interval '1 ms',
+                   'metadata', jsonb_build_object('n', (n %% 7)::text)))).*
+                 from one, generate_series(1, %s) n) as copies""",
             (number,),
         )
 
