@@ -4,9 +4,9 @@ from typing import get_args
 
 import click
 
-from bluelobster.accounts.account import read_account
+from bluelobster.accounts.account import Account, read_account
 from bluelobster.admin.accounts import account, cents_of, named
-from bluelobster.admin.session import run, show
+from bluelobster.admin.session import Wrong, run, show
 from bluelobster.app import Parts
 from bluelobster.billing.dollars import dollars
 from bluelobster.billing.standing import Pays
@@ -20,6 +20,8 @@ MEANING = {
     "shutdown_after_hours": "hours from owing to shutting down",
     "deletion_after_hours": "hours from there to deleting, with all backups",
 }
+
+HOURS, LEVEL = click.IntRange(0, 8760), click.IntRange(1, 8760)
 
 
 @click.group()
@@ -39,10 +41,10 @@ def show_terms() -> None:
 
 
 @terms.command("set")
-@click.option("--launch-hours", type=int, help=MEANING["launch_hours"])
-@click.option("--warning-hours", type=int, multiple=True, help=f"{MEANING['warning_hours']}; may be repeated")
-@click.option("--shutdown-after-hours", type=int, help=MEANING["shutdown_after_hours"])
-@click.option("--deletion-after-hours", type=int, help=MEANING["deletion_after_hours"])
+@click.option("--launch-hours", type=HOURS, help=MEANING["launch_hours"])
+@click.option("--warning-hours", type=LEVEL, multiple=True, help=f"{MEANING['warning_hours']}; may be repeated")
+@click.option("--shutdown-after-hours", type=HOURS, help=MEANING["shutdown_after_hours"])
+@click.option("--deletion-after-hours", type=HOURS, help=MEANING["deletion_after_hours"])
 def change_terms(**changes: int | tuple[int, ...] | None) -> None:
     """Change some of everybody's terms. Who is in a step already keeps the time that they were told."""
     given = {name: value for name, value in changes.items() if value not in (None, ())}
@@ -77,7 +79,7 @@ def account_terms(name: str, pays: Pays | None, limit: str | None, exempt: bool 
             before = await read_account(tx, await named(tx, name))
             wanted = AccountTerms(
                 pays=pays or before.pays,
-                credit_limit_cents=before.credit_limit_cents if limit is None else cents_of(limit),
+                credit_limit_cents=limit_of(before, pays or before.pays, limit),
                 exempt=before.exempt if exempt is None else exempt,
             )
             now = await set_account_terms(tx, before.id, wanted, parts.clock.now())
@@ -97,3 +99,15 @@ def account_terms(name: str, pays: Pays | None, limit: str | None, exempt: bool 
         )
 
     run(action)
+
+
+def limit_of(before: Account, pays: Pays, given: str | None) -> int:
+    """What the account may owe, in cents: nothing, once it pays in advance. Raises Wrong."""
+    if pays == "prepaid":
+        if given is not None and cents_of(given):
+            raise Wrong("an account that pays in advance may not owe anything; say --pays invoice with it")
+        return 0
+    cents = before.credit_limit_cents if given is None else cents_of(given)
+    if cents < 0:
+        raise Wrong("a credit limit is not less than nothing")
+    return cents

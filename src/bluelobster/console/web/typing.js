@@ -5,7 +5,8 @@ import keysyms from "./novnc/core/input/keysymdef.js";
 const SHIFT = 0xffe1;
 const RETURN = 0xff0d;
 const TAB = 0xff09;
-const PAUSE_MS = 15;
+// A keyboard of QEMU keeps 16 bytes, a character with Shift is 8, and a guest that waits for its turn reads none.
+const PAUSE_MS = 40;
 
 const PLAIN = {
   " ": "Space", "`": "Backquote", "-": "Minus", "=": "Equal", "[": "BracketLeft", "]": "BracketRight",
