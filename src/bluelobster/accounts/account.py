@@ -13,6 +13,7 @@ from bluelobster.billing.standing import Pays, Standing
 from bluelobster.clock import rfc3339_sql
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import NotFound
+from bluelobster.http.ids import parsed_id
 from bluelobster.http.paging import Place
 
 
@@ -64,7 +65,7 @@ async def _accounts(tx: Tx, rest: str, values: dict[str, Any]) -> list[Account]:
         return await cursor.fetchall()
 
 
-async def read_account(tx: Tx, account_id: UUID) -> Account:
+async def read_account(tx: Tx, account_id: UUID | None) -> Account:
     """Raises NotFound."""
     found = await _accounts(tx, "where a.id = %(id)s", {"id": account_id})
     if not found:
@@ -74,10 +75,7 @@ async def read_account(tx: Tx, account_id: UUID) -> Account:
 
 async def find_account(tx: Tx, account_id: str) -> Account:
     """The account that staff names: what is asked of it goes into its audit log. Raises NotFound."""
-    try:
-        found = await read_account(tx, UUID(account_id))
-    except ValueError:
-        raise NotFound("account_not_found", "There is no such account") from None
+    found = await read_account(tx, parsed_id(account_id))
     concerning_account(found.id)
     return found
 

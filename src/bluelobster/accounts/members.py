@@ -11,6 +11,7 @@ from bluelobster.access.principal import Principal
 from bluelobster.clock import rfc3339_sql
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import Conflict, InvalidRequest, NotFound
+from bluelobster.http.ids import parsed_id
 from bluelobster.http.text import RequestBody
 from bluelobster.keys.create import must_be_staff
 from bluelobster.keys.request import AccountRole
@@ -124,18 +125,15 @@ async def remove_member(tx: Tx, caller: Principal, member_id: str) -> None:
 
 async def find_member(tx: Tx, account_id: UUID, member_id: str) -> Member:
     """Raises NotFound."""
-    try:
-        return await _find(tx, account_id, UUID(member_id))
-    except ValueError:
-        raise missing() from None
+    return await _find(tx, account_id, parsed_id(member_id))
 
 
-async def _find(tx: Tx, account_id: UUID, member_id: UUID) -> Member:
+async def _find(tx: Tx, account_id: UUID, member_id: UUID | None) -> Member:
     async with tx.cursor(row_factory=class_row(Member)) as cursor:
         await cursor.execute(f"{VIEW} where account_id = %s and id = %s for update", (account_id, member_id))
         member = await cursor.fetchone()
     if member is None:
-        raise missing()
+        raise NotFound("member_not_found", "The account has no such member")
     return member
 
 
@@ -155,7 +153,3 @@ def must_not_be_last(member: Member, owners: set[UUID]) -> None:
         raise Conflict(
             "last_owner", f"{member.email} is the last owner who signs in; make somebody else an owner first"
         )
-
-
-def missing() -> NotFound:
-    return NotFound("member_not_found", "The account has no such member")

@@ -13,6 +13,7 @@ from bluelobster.billing.price_list import Unit
 from bluelobster.clock import rfc3339_sql
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import NotFound
+from bluelobster.http.ids import parsed_id
 from bluelobster.http.paging import Place
 
 
@@ -96,16 +97,11 @@ async def list_invoices(tx: Tx, account_id: UUID, behind: Place[UUID] | None, mo
 
 async def find_invoice(tx: Tx, account_id: UUID, invoice_id: str) -> Invoice:
     """One of the account's invoices, whole. Raises NotFound."""
-    missing = NotFound("invoice_not_found", "Invoice not found")
-    try:
-        values = {"account_id": account_id, "id": UUID(invoice_id)}
-    except ValueError:
-        raise missing from None
     async with tx.cursor(row_factory=class_row(Summary)) as cursor:
-        await cursor.execute(f"{SUMMARY} and id = %(id)s", values)
+        await cursor.execute(f"{SUMMARY} and id = %(id)s", {"account_id": account_id, "id": parsed_id(invoice_id)})
         summary = await cursor.fetchone()
     if summary is None:
-        raise missing
+        raise NotFound("invoice_not_found", "Invoice not found")
     return Invoice(
         **vars(summary), lines=await _lines(tx, summary.id), entries=await _entries(tx, account_id, summary.month)
     )

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from bluelobster.access.principal import Sight
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import ApiError, InvalidRequest, NotFound
+from bluelobster.http.ids import parsed_id
 from bluelobster.instances.machine import Machine
 from bluelobster.tasks.operation import Operation
 from bluelobster.tasks.spawn import Busy, Order, Origin, spawn
@@ -33,14 +34,6 @@ class Found:
 
 def instance_not_found(instance_id: str) -> NotFound:
     return NotFound("instance_not_found", f"Instance {instance_id[:64]} not found")
-
-
-def parsed_id(text: str) -> UUID | None:
-    """An id from a path; what is no UUID names nothing."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 async def find_instance(tx: Tx, sight: Sight, instance_id: str, missing: NotFound, *, lock: bool = False) -> Found:

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from bluelobster.access.principal import Sight
 from bluelobster.clock import rfc3339, rfc3339_sql
 from bluelobster.db.pool import Tx
-from bluelobster.instances.find import instance_not_found, parsed_id
+from bluelobster.http.ids import parsed_id
+from bluelobster.instances.find import instance_not_found
 from bluelobster.instances.launch import Accepted
 
 

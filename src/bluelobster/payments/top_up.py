@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from bluelobster.clock import rfc3339_sql
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import NotFound
+from bluelobster.http.ids import parsed_id
 from bluelobster.http.paging import Place
 
 Status = Literal["open", "pending", "paid", "refunded", "expired", "failed"]
@@ -77,14 +78,9 @@ async def _made_at(tx: Tx, top_up_id: UUID) -> datetime:
 
 async def find_top_up(tx: Tx, account_id: UUID, top_up_id: str) -> TopUp:
     """One of the account's top-ups. Raises NotFound."""
-    missing = NotFound("top_up_not_found", "Top-up not found")
-    try:
-        values = {"account_id": account_id, "id": UUID(top_up_id)}
-    except ValueError:
-        raise missing from None
     async with tx.cursor(row_factory=class_row(TopUp)) as cursor:
-        await cursor.execute(f"{VIEW} and id = %(id)s", values)
+        await cursor.execute(f"{VIEW} and id = %(id)s", {"account_id": account_id, "id": parsed_id(top_up_id)})
         found = await cursor.fetchone()
     if found is None:
-        raise missing
+        raise NotFound("top_up_not_found", "Top-up not found")
     return found

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from bluelobster.clock import rfc3339
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import Conflict, NotFound
+from bluelobster.http.ids import parsed_id
 from bluelobster.http.patterns import pattern
 from bluelobster.http.text import RequestBody
 from bluelobster.ssh_keys.public_key import GivenSshKey, fingerprint_of
@@ -19,17 +20,9 @@ MOST_KEYS = 200
 MOST_AT_LAUNCH = 20
 
 
-def id_of(text: str) -> UUID | None:
-    """The id that a text is, if it is one."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 def no_id(name: str) -> str:
     """A name; ValueError for one that would be taken for an id."""
-    if id_of(name) is not None:
+    if parsed_id(name) is not None:
         raise ValueError("the name must not look like an id")
     return name
 
@@ -107,7 +100,7 @@ async def register(tx: Tx, account_id: UUID, new: NewSshKey, now: datetime) -> S
 
 async def remove(tx: Tx, account_id: UUID, name_or_id: str) -> None:
     """Forget a key; machines that were launched with it keep it. Raises NotFound."""
-    key_id = id_of(name_or_id)
+    key_id = parsed_id(name_or_id)
     done = await tx.execute(
         "delete from ssh_keys where account_id = %s and case when %s::uuid is null then name = %s else id = %s end",
         (account_id, key_id, name_or_id, key_id),

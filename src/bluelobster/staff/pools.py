@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bluelobster.access.audit import telling
 from bluelobster.access.route import Caller, IdentifiedRoute, Transaction
+from bluelobster.http.ids import parsed_id
 from bluelobster.http.text import RequestBody
 from bluelobster.network.add_pool import InternalPool, PublicPool, add_internal_pool, add_public_pool
 from bluelobster.network.pools import find_pool, list_pools, pool_not_found, remove_pool, withdraw_addresses
@@ -48,10 +49,9 @@ class InternalPoolRequest(RequestBody):
 
 async def pool_id_of(pool_id: str) -> UUID:
     """Raises NotFound for what is no id."""
-    try:
-        return UUID(pool_id)
-    except ValueError:
-        raise pool_not_found() from None
+    if (known := parsed_id(pool_id)) is None:
+        raise pool_not_found()
+    return known
 
 
 PoolId = Annotated[UUID, Depends(pool_id_of)]

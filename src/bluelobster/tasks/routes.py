@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Time, Transaction
 from bluelobster.clock import rfc3339
 from bluelobster.http.errors import Forbidden, NotFound
+from bluelobster.http.ids import parsed_id
 from bluelobster.http.paging import Place, next_link, place_of, unfit
 from bluelobster.tasks.task import COLUMNS, Task
 
@@ -26,19 +27,14 @@ VISIBLE = """account_id = %(account_id)s and (%(team_id)s::uuid is null
 @router.get("/tasks/{task_id}", summary="Status of a task", dependencies=MARKED)
 async def get_task_status(task_id: str, caller: Caller, tx: Transaction) -> Any:
     """How far an operation is and how it ended. Poll it every second or two; it is kept for seven days."""
-    missing = NotFound("task_not_found", "Task not found", task_id=task_id[:64])
-    try:
-        wanted = UUID(task_id)
-    except ValueError:
-        raise missing from None
     async with tx.cursor(row_factory=class_row(Task)) as cursor:
         await cursor.execute(
             f"select {COLUMNS} from tasks where id = %(id)s and (({VISIBLE}) or %(everyone)s)",
-            {**vars(caller.sight), "id": wanted, "everyone": caller.is_staff},
+            {**vars(caller.sight), "id": parsed_id(task_id), "everyone": caller.is_staff},
         )
         task = await cursor.fetchone()
     if task is None:
-        raise missing
+        raise NotFound("task_not_found", "Task not found", task_id=task_id[:64])
     return task_view(task)
 
 

@@ -12,8 +12,8 @@ from bluelobster.access.principal import Principal
 from bluelobster.clock import rfc3339_sql
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import InvalidRequest, NotFound
+from bluelobster.http.ids import parsed_id
 from bluelobster.http.text import RequestBody
-from bluelobster.instances.find import parsed_id
 from bluelobster.users.email import Email
 from bluelobster.users.tokens import issue
 from bluelobster.users.user import invited

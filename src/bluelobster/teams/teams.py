@@ -12,9 +12,9 @@ from bluelobster.access.principal import Sight
 from bluelobster.clock import rfc3339_sql
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import InvalidRequest, NotFound
+from bluelobster.http.ids import parsed_id
 from bluelobster.http.patterns import pattern
 from bluelobster.http.text import RequestBody
-from bluelobster.instances.find import parsed_id
 
 VIEW = f"""select t.id, t.name, {rfc3339_sql("t.created_at")} as created_at,
                  (select count(*) from instances i where i.team_id = t.id and i.ended_at is null)::int as instances,

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, StrictBool
 
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import NotFound
+from bluelobster.http.ids import parsed_id
 from bluelobster.http.text import RequestBody
 from bluelobster.users.sessions import end_all
 from bluelobster.users.tokens import issue
@@ -28,10 +29,8 @@ class NewPasswordToken(BaseModel):
 
 async def find(tx: Tx, user_id: str) -> User:
     """A user, held until the end of `tx`. Raises NotFound."""
-    try:
-        found = await find_user(tx, UUID(user_id), lock=True)
-    except ValueError:
-        found = None
+    known = parsed_id(user_id)
+    found = None if known is None else await find_user(tx, known, lock=True)
     if found is None:
         raise missing()
     return found

@@ -1,7 +1,6 @@
 """The routes of people: signing in, and what is theirs alone."""
 
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -9,6 +8,7 @@ from bluelobster.access.credentials import is_same_origin
 from bluelobster.access.personal_route import PersonalRoute, SignedIn
 from bluelobster.access.route import Database, Time, Transaction
 from bluelobster.http.errors import Forbidden, NotFound
+from bluelobster.http.ids import parsed_id
 from bluelobster.settings import Settings
 from bluelobster.users import cookies, sessions
 from bluelobster.users.accept import AcceptRequest, accept
@@ -135,8 +135,6 @@ async def list_sessions(session: SignedIn, tx: Transaction, rules: Rules, clock:
 @router.delete("/sessions/{session_id}", summary="End a session", status_code=204)
 async def end_session(session_id: str, session: SignedIn, tx: Transaction) -> None:
     """Whoever uses it has to sign in again."""
-    try:
-        known = UUID(session_id)
-    except ValueError:
-        raise NotFound("session_not_found", "You have no such session") from None
+    if (known := parsed_id(session_id)) is None:
+        raise NotFound("session_not_found", "You have no such session")
     await sessions.end(tx, session, known)
