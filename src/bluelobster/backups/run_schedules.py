@@ -1,12 +1,10 @@
 """Begin the backups that schedules ask for: each slot once, whichever worker looks and wherever one dies."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from psycopg import OperationalError
 from psycopg.rows import class_row
 
 from bluelobster.access.principal import Sight
@@ -18,11 +16,11 @@ from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.events.record import SYSTEM, record_instance
 from bluelobster.http.errors import ApiError, Conflict
 from bluelobster.instances.find import find_instance, instance_not_found
+from bluelobster.tasks.each import for_each
 from bluelobster.tasks.spawn import Origin
 
-log = logging.getLogger(__name__)
-
 KEEP = timedelta(days=400)
+DUE = "select instance_id from backup_schedules where enabled and next_run_at <= %s order by next_run_at"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +33,11 @@ class Due(Schedule):
 
 async def run_schedules(pool: Pool, clock: Clock) -> None:
     """Every due schedule in a transaction of its own: none waits for another, and none suffers from its failure."""
-    async with pool.connection() as connection:
-        cursor = await connection.execute(
-            "select instance_id from backup_schedules where enabled and next_run_at <= %s order by next_run_at",
-            (clock.now(),),
-        )
-        instance_ids = [row[0] for row in await cursor.fetchall()]
-    for instance_id in instance_ids:
-        try:
-            async with transaction(pool) as tx:
-                await run_schedule(tx, instance_id, clock.now())
-        except OperationalError:
-            raise
-        except Exception:
-            log.exception("the backup schedule of instance %s failed; it is tried again", instance_id)
+
+    async def run(tx: Tx, instance_id: UUID) -> None:
+        await run_schedule(tx, instance_id, clock.now())
+
+    await for_each(pool, "the backup schedule of instance", DUE, run, (clock.now(),))
 
 
 async def run_schedule(tx: Tx, instance_id: UUID, now: datetime) -> None:

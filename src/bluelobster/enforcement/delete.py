@@ -8,9 +8,9 @@ from bluelobster.backups.delete import request_deletion as request_backup_deleti
 from bluelobster.backups.find import hold_backup
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx
-from bluelobster.enforcement.each import for_each
 from bluelobster.enforcement.hold import IDLE, hold, origin_of, stands
 from bluelobster.instances.delete import request_deletion
+from bluelobster.tasks.each import for_each
 from bluelobster.tasks.spawn import Origin
 
 INSTANCES = f"""
@@ -27,8 +27,8 @@ BACKUPS = """
 
 async def delete_what_is_left(pool: Pool, clock: Clock) -> None:
     """All that is not being made, restored or deleted at the moment; the next run sees to the rest."""
-    await for_each(pool, INSTANCES, partial(_delete_instance, clock))
-    await for_each(pool, BACKUPS, partial(_delete_backup, clock))
+    await for_each(pool, "deleting instance", INSTANCES, partial(_delete_instance, clock))
+    await for_each(pool, "deleting backup", BACKUPS, partial(_delete_backup, clock))
 
 
 async def _delete_instance(clock: Clock, tx: Tx, instance_id: UUID) -> None:

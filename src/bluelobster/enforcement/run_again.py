@@ -5,9 +5,9 @@ from uuid import UUID
 
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx
-from bluelobster.enforcement.each import for_each
 from bluelobster.enforcement.hold import IDLE, hold, origin_of
 from bluelobster.instances.power import POWER_ON, change_power
+from bluelobster.tasks.each import for_each
 
 SUSPENDED = f"""
     select i.id from instances i join accounts a on a.id = i.account_id
@@ -20,7 +20,7 @@ SUSPENDED = f"""
 
 async def run_again(pool: Pool, clock: Clock) -> None:
     """Those that are not running yet; whoever started theirs is left alone."""
-    await for_each(pool, SUSPENDED, partial(_run_again, clock))
+    await for_each(pool, "starting instance", SUSPENDED, partial(_run_again, clock))
 
 
 async def _run_again(clock: Clock, tx: Tx, instance_id: UUID) -> None:

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx
-from bluelobster.enforcement.each import for_each
 from bluelobster.enforcement.hold import IDLE, hold, origin_of
 from bluelobster.instances.power import FORCE_SHUTDOWN, SHUTDOWN, change_power
+from bluelobster.tasks.each import for_each
 
 RUNNING = f"""
     select i.id from instances i join accounts a on a.id = i.account_id
@@ -18,7 +18,7 @@ RUNNING = f"""
 
 async def shut_down(pool: Pool, clock: Clock) -> None:
     """Those that still run, and are not busy."""
-    await for_each(pool, RUNNING, partial(_shut_down, clock))
+    await for_each(pool, "shutting down instance", RUNNING, partial(_shut_down, clock))
 
 
 async def _shut_down(clock: Clock, tx: Tx, instance_id: UUID) -> None:

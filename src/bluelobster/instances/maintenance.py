@@ -167,7 +167,7 @@ async def _start(tx: Tx, host_id: str, now: datetime) -> None:
         stopped = await cursor.fetchall()
     for each in stopped:
         to_start = each.status == "rented" and each.power_status == "stopped"
-        if to_start and await _waits_for_a_payment(tx, each, now):
+        if to_start and await _left_to_a_payment(tx, each, now):
             to_start = False
         if to_start and not await _spawned(tx, POWER_ON, each, now, "Starting after maintenance of the host"):
             continue
@@ -178,8 +178,8 @@ async def _start(tx: Tx, host_id: str, now: datetime) -> None:
         )
 
 
-async def _waits_for_a_payment(tx: Tx, instance: Affected, now: datetime) -> bool:
-    """Whether the instance's account was suspended meanwhile: then it starts when that is over."""
+async def _left_to_a_payment(tx: Tx, instance: Affected, now: datetime) -> bool:
+    """Where the instance's account was suspended meanwhile, a payment is to start it; False where it was not."""
     done = await tx.execute(
         """update instances i set suspended_at = coalesce(i.suspended_at, %s) from accounts a
            where i.id = %s and a.id = i.account_id and a.standing in ('suspended', 'terminated')""",
