@@ -1,6 +1,8 @@
 """The two processes of the control plane, each on its own: the API, and the worker."""
 
 import asyncio
+import gc
+import os
 import signal
 import socket
 import sys
@@ -19,6 +21,8 @@ from bluelobster.db.migrate import migrate
 from bluelobster.logs import log_to_stderr
 from bluelobster.settings import Settings
 from bluelobster.worker import work
+
+NICENESS = 5
 
 
 def settings_from_environment() -> Settings:
@@ -69,6 +73,7 @@ def api() -> None:
         timeout_graceful_shutdown=25,
     )
     server = Server(config, app)
+    keep_for_good()
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
@@ -81,7 +86,16 @@ def worker() -> None:
     settings = settings_from_environment()
     log_to_stderr(settings.log_level)
     migrate(settings.database_url)
+    # Where they share a machine, answers come before the work that was asked for.
+    os.nice(NICENESS)
+    keep_for_good()
     uvloop.run(until_told_to_stop(_work(settings)))
+
+
+def keep_for_good() -> None:
+    """What was made so far stays: the collector need not look through it, again and again, while somebody waits."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _work(settings: Settings) -> None:

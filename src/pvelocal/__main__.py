@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from pvelocal.simulated import SimulatedHypervisor
 _FAILED_LOGIN_DELAY = 3.0
 _SSH_PORT = 22
 _INTERNAL_BRIDGE = "vmbr1"
+_NICENESS = 5
 
 
 def _parse_gpus(values: list[str]) -> tuple[GpuMapping, ...]:
@@ -101,6 +103,8 @@ def main() -> None:
     """Run the node until it is told to end."""
     logging.basicConfig(level=logging.WARNING, format="pvelocal: %(levelname)s: %(message)s")
     arguments = _parse_arguments()
+    # The control plane on the same machine goes first, as it does where the node is another machine.
+    os.nice(_NICENESS)
     # uvloop hands a child copies of its output pipes: a QEMU that becomes a daemon would hold them open for ever.
     run = asyncio.run if arguments.guests == "qemu" else uvloop.run
     try:

@@ -1,7 +1,6 @@
 """What becomes of a restored configuration: the source's system, and nothing else of the source's."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +14,9 @@ VOLUMES = {"ide2": "local:100007/vm-100007-cloudinit.qcow2,media=cdrom", "scsi0"
 
 
 def address_of(instance_id: UUID, nic: int, tag: int | None = None) -> Assigned:
-    moment = datetime(2026, 11, 23, tzinfo=UTC)
     number = instance_id.int * 10 + nic
     gateway = None if tag else "198.51.100.1"
-    return Assigned(
-        f"198.51.100.{number}", 24, gateway, ["198.51.100.2"], mac_for(instance_id, nic), nic, tag, 0, moment
-    )
+    return Assigned(f"198.51.100.{number}", 24, gateway, ["198.51.100.2"], mac_for(instance_id, nic), nic, tag)
 
 
 def machine(instance_id: UUID, **changed: Any) -> Machine:

@@ -28,8 +28,3 @@ async def is_staff(tx: Tx, account_id: UUID) -> bool:
     """Whether it is an account of the operator's own people."""
     cursor = await tx.execute("select role = 'staff' from accounts where id = %s", (account_id,))
     return await cursor.fetchone() == (True,)
-
-
-async def is_closed(tx: Tx, account_id: UUID) -> bool:
-    cursor = await tx.execute("select closed_at is not null from accounts where id = %s", (account_id,))
-    return await cursor.fetchone() == (True,)

@@ -197,8 +197,6 @@ async def wait_for_guest(restore: Restore, node: Node) -> None:
 async def restored(restore: Restore, tx: Tx, clock: Clock) -> Ended:
     """The instance shows the system that it runs now. Its old machine is of no use any more."""
     now, instance = clock.now(), restore.instance
-    # Host, names, instance: in the order of launches and renames.
-    await tx.execute("select from hosts where id = %s for no key update", (instance.host_id,))
     kept_name = restore.new_name is not None and not await _rename(tx, restore, now)
     await leave_behind(tx, known(restore.replaced_vmid), instance.id, now)
     await tx.execute(
@@ -232,7 +230,6 @@ async def _rename(tx: Tx, restore: Restore, now: datetime) -> bool:
 
 async def left_as_it_was(restore: Restore, tx: Tx, clock: Clock) -> None:
     """What was made of the new machine goes, with its room."""
-    await tx.execute("select from hosts where id = %s for no key update", (restore.instance.host_id,))
     await leave_behind(tx, known(restore.restoring_vmid), restore.instance.id, clock.now())
     await tx.execute(
         "update instances set restoring_vmid = null, updated_at = %s where id = %s",

@@ -94,10 +94,9 @@ async def _begin(
     origin: Origin,
     now: datetime,
 ) -> UUID:
-    """With host, backup and instance held, in this order, look whether the one can become the other; then take the
+    """With backup and instance held, in this order, look whether the one can become the other; then take the
     room for a second disk, and the number of the machine that will have it."""
     await require_not_suspended(tx, caller.account_id)
-    await tx.execute("select from hosts where id = %s for no key update", (found.host_id,))
     backup = await find_backup(tx, caller.sight, volid, backup_not_found(volid), lock=True)
     instance = await find_instance(tx, caller.sight, str(found.id), missing, lock=True)
     if backup.is_being_deleted:
@@ -117,10 +116,10 @@ async def _begin(
         )
     except Busy:
         raise await in_progress(tx, "restore", instance.id) from None
-    await _take_room(tx, instance, fit.disk_gb)
     await tx.execute(
         "update instances set restoring_vmid = nextval('vmids'), updated_at = %s where id = %s", (now, instance.id)
     )
+    await _take_room(tx, instance, fit.disk_gb)
     return task_id
 
 

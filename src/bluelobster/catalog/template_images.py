@@ -27,7 +27,8 @@ def unfit(why: str) -> InvalidRequest:
 async def withdraw_image(tx: Tx, template: str, host_id: str) -> bool:
     """Make no machines from a template on a host any more; the image itself stays. False where none are made. Raises
     Conflict while one is being made."""
-    await tx.execute("select from hosts where id = %s for no key update", (host_id,))
+    # Against launches: from their choice of a host to their end it cannot be held so.
+    await tx.execute("select from hosts where id = %s for update", (host_id,))
     cursor = await tx.execute(
         "select from instances where host_id = %s and template = %s and status = 'creating' limit 1",
         (host_id, template),

@@ -18,9 +18,9 @@ from bluelobster.instances.credentials import broken_login_rules
 from bluelobster.instances.iso import broken_iso_rules
 from bluelobster.instances.launch import Accepted, launch
 from bluelobster.instances.launch_request import NAME, TEMPLATE_NAME, USERNAME, WITHOUT_SHELL_CHARACTERS, Metadata
-from bluelobster.instances.place import NoRoom, Size
+from bluelobster.instances.place import NoRoom
 from bluelobster.instances.seed import broken_user_data_rules
-from bluelobster.instances.wanted import Wanted
+from bluelobster.instances.wanted import Size, Wanted
 from bluelobster.isos.rules import IsoRules
 from bluelobster.network.addresses import NoAddress
 from bluelobster.ssh_keys.public_key import SshKey

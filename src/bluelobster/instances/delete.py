@@ -25,8 +25,8 @@ async def request_deletion(tx: Tx, instance: Found, origin: Origin, now: datetim
 
 
 async def forget(machine: Machine, tx: Tx, clock: Clock) -> Ended:
-    await forget_replaced(machine, tx)
-    await release_everything(tx, machine.id, "deleted", clock.now())
+    replaced_gb = await forget_replaced(machine, tx)
+    await release_everything(tx, machine.id, "deleted", clock.now(), more_disk_gb=replaced_gb)
     await record_instance(tx, "instance.deleted", machine.id, clock.now())
     return Ended("Instance deleted successfully")
 

@@ -44,7 +44,7 @@ async def find_instance(tx: Tx, sight: Sight, instance_id: str, missing: NotFoun
             """select id, name, region, host_id, vmid, vcpus, memory_gb, status, power_status from instances
                where id = %(id)s and account_id = %(account_id)s and ended_at is null
                  and (%(team_id)s::uuid is null or team_id = %(team_id)s)"""
-            + (" for update" if lock else ""),
+            + (" for no key update" if lock else ""),
             {"id": parsed_id(instance_id), **vars(sight)},
         )
         found = await cursor.fetchone()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 from psycopg.errors import UniqueViolation
@@ -24,16 +24,35 @@ from bluelobster.instances.find import order
 from bluelobster.instances.guest import destroy, start, wait_for_first_boot
 from bluelobster.instances.iso import fetch_iso, forget_address, keep_address, remove_iso
 from bluelobster.instances.machine import Machine, host_of, load_machine
-from bluelobster.instances.place import Size, release_everything, reserve_gpus, reserve_host
+from bluelobster.instances.names import generated_name
+from bluelobster.instances.place import (
+    HostFilledUp,
+    Place,
+    choose_host,
+    release_everything,
+    reserve_gpus,
+    take_room,
+)
 from bluelobster.instances.protection import protect
 from bluelobster.instances.seed import bring_seed, keep_user_data
-from bluelobster.instances.wanted import Wanted
+from bluelobster.instances.wanted import Size, Wanted
 from bluelobster.network.addresses import assign_internal, assign_primary
 from bluelobster.quotas.quota import Item
 from bluelobster.quotas.require import require_quotas
 from bluelobster.tasks.node import Node
 from bluelobster.tasks.operation import Ended, GiveUp, Operation, Step
 from bluelobster.tasks.spawn import Origin, spawn
+
+INSERT: LiteralString = """
+    insert into instances
+      (id, account_id, team_id, name, metadata, region, host_id, instance_type, template, vcpus, memory_gb,
+       disk_gb, gpu_count, gpu_model, price_cents_per_hour, username, ssh_key, password_hash, password_sealed,
+       status, power_status, created_at, updated_at)
+    values
+      (%(id)s, %(account_id)s, %(team_id)s, %(name)s, %(metadata)s, %(region)s, %(host_id)s,
+       %(instance_type)s, %(template)s, %(vcpus)s, %(memory_gb)s, %(disk_gb)s, %(gpu_count)s,
+       %(gpu_model)s, %(price)s, %(username)s, %(ssh_key)s, %(password_hash)s, %(password_sealed)s,
+       'creating', 'unknown', %(now)s, %(now)s)"""
 
 
 @dataclass(frozen=True)
@@ -47,39 +66,64 @@ class Accepted:
     generated_password: str | None
 
 
+class NameTaken(Exception):
+    """Another live instance of the account has the name."""
+
+
 async def launch(tx: Tx, wanted: Wanted, origin: Origin, seal: Seal, now: datetime) -> Accepted:
     """Reserve everything that the machine needs and queue its creation. Raises NoRoom, NoAddress, QuotaExceeded,
     PaymentRequired, and InvalidRequest for a name that is taken. A Windows machine that is asked for without a password
     gets one."""
     instance_id = uuid4()
     generated = generated_password() if is_windows(wanted.template) and not wanted.password else None
-    # Hashing takes milliseconds, in which nobody else could reserve on this host.
     secrets = sealed_or_hashed(wanted.template, wanted.password or generated, instance_id, seal)
-    host_id = await reserve_host(
-        tx, wanted.region, wanted.host, wanted.size, wanted.template_name, uploads=bool(wanted.user_data)
-    )
-    try:
-        await _insert(tx, instance_id, host_id, wanted, secrets, origin, now)
-        if wanted.iso_url is not None:
-            await keep_address(tx, instance_id, wanted.iso_url, seal)
-        if wanted.user_data is not None:
-            await keep_user_data(tx, instance_id, wanted.user_data, seal)
-        await require_quotas(tx, origin.account_id, needs(wanted.size), wanted.size.gpu_model)
-        await require_credit(tx, instance_id, wanted.price_cents_per_hour, now)
-        await reserve_gpus(tx, instance_id, host_id, wanted.size)
-        address = await assign_primary(tx, instance_id, wanted.region, now)
-        await assign_internal(tx, instance_id, origin.account_id, wanted.region, host_id, now)
-        operation = CREATE if wanted.template else CREATE_FROM_ISO
-        task_id = await spawn(tx, order(operation, instance_id, host_id, origin, now, "Queued"))
-        await record_instance(tx, "instance.created", instance_id, now)
-    except UniqueViolation as error:
-        if error.diag.constraint_name != "instances_live_name":
-            raise
-        raise InvalidRequest(
-            "name_taken", f"An instance named {wanted.name} exists already; choose another name"
-        ) from error
+    await tx.execute("savepoint unplaced")
+    full: list[str] = []
+    while True:
+        place = await choose_host(tx, wanted, full)
+        try:
+            task_id, address = await _launch_at(tx, place, instance_id, wanted, secrets, origin, seal, now)
+            break
+        except HostFilledUp:
+            full.append(place.host_id)
+        except NameTaken as error:
+            if wanted.name is not None:
+                raise InvalidRequest(
+                    "name_taken", f"An instance named {wanted.name} exists already; choose another name"
+                ) from error
+        await tx.execute("rollback to savepoint unplaced")
     concerning(instance_id)
     return Accepted(instance_id, task_id, address, wanted.username, generated)
+
+
+async def _launch_at(
+    tx: Tx,
+    place: Place,
+    instance_id: UUID,
+    wanted: Wanted,
+    secrets: Mapping[str, Any],
+    origin: Origin,
+    seal: Seal,
+    now: datetime,
+) -> tuple[UUID, str]:
+    """What others wait for comes last: first the account's quotas, then the host's room. Raises HostFilledUp and
+    NameTaken."""
+    await _insert(tx, instance_id, place.host_id, wanted, secrets, origin, now)
+    if wanted.iso_url is not None:
+        await keep_address(tx, instance_id, wanted.iso_url, seal)
+    if wanted.user_data is not None:
+        await keep_user_data(tx, instance_id, wanted.user_data, seal)
+    await reserve_gpus(tx, instance_id, place.host_id, wanted.size)
+    address = await assign_primary(tx, instance_id, wanted.region, now)
+    if place.has_network:
+        await assign_internal(tx, instance_id, origin.account_id, wanted.region, now)
+    operation = CREATE if wanted.template else CREATE_FROM_ISO
+    task_id = await spawn(tx, order(operation, instance_id, place.host_id, origin, now, "Queued"))
+    await record_instance(tx, "instance.created", instance_id, now)
+    await require_quotas(tx, origin.account_id, needs(wanted.size), wanted.size.gpu_model)
+    await require_credit(tx, instance_id, wanted.price_cents_per_hour, now)
+    await take_room(tx, place.host_id, wanted)
+    return task_id, address
 
 
 def needs(size: Size) -> dict[Item, int]:
@@ -113,7 +157,7 @@ async def _insert(
         "id": instance_id,
         "account_id": origin.account_id,
         "team_id": origin.team_id,
-        "name": wanted.name,
+        "name": wanted.name or generated_name(),
         "metadata": None if wanted.metadata is None else Jsonb(wanted.metadata),
         "region": wanted.region,
         "host_id": host_id,
@@ -130,18 +174,12 @@ async def _insert(
         "now": now,
         **secrets,
     }
-    await tx.execute(
-        """insert into instances
-             (id, account_id, team_id, name, metadata, region, host_id, instance_type, template, vcpus, memory_gb,
-              disk_gb, gpu_count, gpu_model, price_cents_per_hour, username, ssh_key, password_hash, password_sealed,
-              status, power_status, created_at, updated_at)
-           values
-             (%(id)s, %(account_id)s, %(team_id)s, %(name)s, %(metadata)s, %(region)s, %(host_id)s,
-              %(instance_type)s, %(template)s, %(vcpus)s, %(memory_gb)s, %(disk_gb)s, %(gpu_count)s,
-              %(gpu_model)s, %(price)s, %(username)s, %(ssh_key)s, %(password_hash)s, %(password_sealed)s,
-              'creating', 'unknown', %(now)s, %(now)s)""",
-        row,
-    )
+    try:
+        await tx.execute(INSERT, row)
+    except UniqueViolation as error:
+        if error.diag.constraint_name != "instances_live_name":
+            raise
+        raise NameTaken from error
 
 
 def password_purpose(instance_id: UUID) -> str:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import dict_row
 
 from bluelobster.db.pool import Tx
-from bluelobster.network.addresses import Assigned, addresses_of
+from bluelobster.network.addresses import ASSIGNED, IN_USE, Assigned
 from bluelobster.pve import PveClient, VmConfig, errors
 from bluelobster.tasks.operation import GiveUp
 from bluelobster.tasks.task import Task
@@ -27,7 +27,10 @@ def is_blank(config: VmConfig) -> bool:
 
 
 @dataclass(frozen=True)
-class Row:
+class Machine:
+    """An instance with its host's names for things, its addresses and the mappings of its GPUs. `replaced` are the
+    numbers of machines that it was before, and that are not removed yet."""
+
     id: UUID
     account_id: UUID
     name: str
@@ -58,13 +61,6 @@ class Row:
     internal_bridge: str | None
     gpus: list[str]
     replaced: list[int]
-
-
-@dataclass(frozen=True)
-class Machine(Row):
-    """An instance with its host's names for things, its addresses and the mappings of its GPUs. `replaced` are the
-    numbers of machines that it was before, and that are not removed yet."""
-
     addresses: tuple[Assigned, ...]
 
     @property
@@ -101,9 +97,10 @@ def host_of(machine: Machine) -> str:
 
 async def load_machine(tx: Tx, task: Task) -> Machine:
     """The machine that a task is about."""
-    async with tx.cursor(row_factory=class_row(Row)) as cursor:
+    async with tx.cursor(row_factory=dict_row) as cursor:
+        # One statement: it is asked before every step of every operation.
         await cursor.execute(
-            """select i.id, i.account_id, i.name, i.host_id, i.vmid, i.vcpus, i.memory_gb, i.disk_gb, i.username,
+            f"""select i.id, i.account_id, i.name, i.host_id, i.vmid, i.vcpus, i.memory_gb, i.disk_gb, i.username,
                       i.ssh_key, i.password_hash, i.password_sealed, i.iso_volume, i.iso_url_sealed,
                       i.user_data_sealed, i.seed_volume, coalesce(t.has_cloud_init, false) as has_cloud_init, i.status,
                       i.power_status,
@@ -113,7 +110,9 @@ async def load_machine(tx: Tx, task: Task) -> Machine:
                       coalesce(t.uefi, false) as uefi, coalesce(t.tpm, false) as tpm,
                       ht.volume as image, h.storage, h.bridge, h.internal_bridge,
                       array(select mapping from gpus where instance_id = i.id order by mapping) as gpus,
-                      array(select r.vmid from replaced_machines r where r.instance_id = i.id) as replaced
+                      array(select r.vmid from replaced_machines r where r.instance_id = i.id) as replaced,
+                      coalesce((select jsonb_agg(to_jsonb(n) order by n.nic)
+                                from ({ASSIGNED} {IN_USE} where a.instance_id = i.id) n), '[]') as addresses
                from instances i
                join hosts h on h.id = i.host_id
                left join templates t on t.name = i.template
@@ -124,4 +123,4 @@ async def load_machine(tx: Tx, task: Task) -> Machine:
         row = await cursor.fetchone()
     if row is None:
         raise LookupError(f"instance {task.instance_id} has no row")
-    return Machine(**vars(row), addresses=await addresses_of(tx, row.id))
+    return Machine(**{**row, "addresses": tuple(Assigned(**each) for each in row["addresses"])})

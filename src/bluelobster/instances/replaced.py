@@ -58,7 +58,10 @@ async def remove_replaced_machines(pool: Pool, connections: Connections) -> None
             continue
         if gone:
             async with transaction(pool) as tx:
-                await _give_back(tx, each.host_id, "vmid = %s", each.vmid)
+                room = await _forget(tx, "vmid = %s", each.vmid)
+                await tx.execute(
+                    "update hosts set disk_gb_used = disk_gb_used - %s where id = %s", (room, each.host_id)
+                )
 
 
 async def _all(pool: Pool) -> list[Replaced]:
@@ -108,14 +111,11 @@ async def destroy_replaced(machine: Machine, node: Node) -> None:
             raise TryAgain("the hypervisor still works on a machine that was replaced")
 
 
-async def forget_replaced(machine: Machine, tx: Tx) -> None:
-    """Give back the room of what `destroy_replaced` removed."""
-    await _give_back(tx, machine.host_id, "instance_id = %s", machine.id)
+async def forget_replaced(machine: Machine, tx: Tx) -> int:
+    """What `destroy_replaced` removed is gone; the disk that it had, in GB, is still to be given back."""
+    return await _forget(tx, "instance_id = %s", machine.id)
 
 
-async def _give_back(tx: Tx, host_id: str, which: str, value: int | UUID) -> None:
-    # The host before what stands on it, as everybody takes them.
-    await tx.execute("select from hosts where id = %s for no key update", (host_id,))
+async def _forget(tx: Tx, which: str, value: int | UUID) -> int:
     cursor = await tx.execute(f"delete from replaced_machines where {which} returning disk_gb", (value,))
-    room = sum(row[0] for row in await cursor.fetchall())
-    await tx.execute("update hosts set disk_gb_used = disk_gb_used - %s where id = %s", (room, host_id))
+    return sum(row[0] for row in await cursor.fetchall())

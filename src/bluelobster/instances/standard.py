@@ -14,10 +14,9 @@ from bluelobster.instances.credentials import broken_login_rules
 from bluelobster.instances.iso import broken_iso_rules
 from bluelobster.instances.launch import Accepted, launch
 from bluelobster.instances.launch_request import LaunchInstanceRequest
-from bluelobster.instances.names import generated_name
-from bluelobster.instances.place import NoRoom, Size
+from bluelobster.instances.place import NoRoom
 from bluelobster.instances.seed import broken_user_data_rules
-from bluelobster.instances.wanted import Wanted
+from bluelobster.instances.wanted import Size, Wanted
 from bluelobster.isos.rules import IsoRules
 from bluelobster.network.addresses import NoAddress
 from bluelobster.settings import Defaults
@@ -57,7 +56,7 @@ async def choose(
     if template is not None:
         _must_suit(template, kind, request, ssh_keys)
     return Wanted(
-        name=request.name or generated_name(),
+        name=request.name,
         metadata=request.metadata,
         region=request.region,
         host=None,

@@ -4,15 +4,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bluelobster.catalog.templates import Template
-from bluelobster.instances.place import Size
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a machine takes from a host."""
+
+    vcpus: int
+    memory_gb: int
+    disk_gb: int
+    gpus: int
+    gpu_model: str | None
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What to launch, from a template or from the image at `iso_url`. Without `host`, any of the region will do; the
-    price is cents an hour."""
+    price is cents an hour. Without a name it gets one."""
 
-    name: str
+    name: str | None
     metadata: Mapping[str, str] | None
     region: str
     host: str | None

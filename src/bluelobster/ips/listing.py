@@ -5,10 +5,10 @@ from uuid import UUID
 
 from bluelobster.clock import rfc3339
 from bluelobster.db.pool import Tx
-from bluelobster.network.addresses import Assigned, addresses_of
+from bluelobster.network.addresses import Listed, addresses_of
 
 
-async def public_addresses(tx: Tx, instance_id: UUID) -> list[Assigned]:
+async def public_addresses(tx: Tx, instance_id: UUID) -> list[Listed]:
     """The primary address and the additional ones, in the order of their cards."""
     return [each for each in await addresses_of(tx, instance_id) if each.tag is None]
 
@@ -18,7 +18,7 @@ async def list_addresses(tx: Tx, instance_id: UUID) -> dict[str, Any]:
     return {"instance_id": str(instance_id), "ips": entries, "total": len(entries)}
 
 
-def entry(address: Assigned) -> dict[str, Any]:
+def entry(address: Listed) -> dict[str, Any]:
     """The primary address costs nothing by itself."""
     return {
         "ip_address": address.address,

@@ -12,7 +12,7 @@ from bluelobster.instances.find import Found, must_be_rented
 from bluelobster.ips.card import Card, allow, forbid, host_of, load_card, plug_again, unplug
 from bluelobster.ips.listing import public_addresses
 from bluelobster.ips.operation import begin_on_address
-from bluelobster.network.addresses import Assigned, release_address
+from bluelobster.network.addresses import Listed, release_address
 from bluelobster.tasks.operation import Ended, Operation, Step
 from bluelobster.tasks.spawn import Origin
 
@@ -36,7 +36,7 @@ async def request_release(tx: Tx, instance: Found, text: str, origin: Origin, no
     }
 
 
-def _chosen(addresses: list[Assigned], text: str) -> Assigned:
+def _chosen(addresses: list[Listed], text: str) -> Listed:
     try:
         wanted = str(IPv4Address(text))
     except AddressValueError:

@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg.rows import class_row
 
 from bluelobster.db.pool import Tx
-from bluelobster.network.private import NoTag, has_network, join_network, leave_network
+from bluelobster.network.private import NoTag, join_network, leave_network
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,24 @@ class Assigned:
     mac: str
     nic: int
     tag: int | None
-    price_cents_per_month: int
-    assigned_at: datetime
 
     @property
     def is_primary(self) -> bool:
         return self.nic == 0
+
+
+@dataclass(frozen=True)
+class Listed(Assigned):
+    """An address as its customer sees it."""
+
+    price_cents_per_month: int
+    assigned_at: datetime
+
+
+ASSIGNED: LiteralString = """
+    select host(a.address) as address, masklen(p.network) as prefix, host(p.gateway) as gateway,
+           array(select host(n) from unnest(p.nameservers) n) as nameservers, upper(a.mac::text) as mac, a.nic, a.tag"""
+IN_USE: LiteralString = "from addresses a join address_pools p on p.id = a.pool_id"
 
 
 class NoAddress(Exception):
@@ -100,13 +112,8 @@ async def assign_primary(tx: Tx, instance_id: UUID, region: str, now: datetime) 
     return await take(tx, Need(instance_id, region, nic=0), now)
 
 
-async def assign_internal(
-    tx: Tx, instance_id: UUID, account_id: UUID, region: str, host_id: str, now: datetime
-) -> None:
-    """Give a new machine an address on its account's private network, where region and host have such networks.
-    Raises NoAddress."""
-    if not await has_network(tx, region, host_id):
-        return
+async def assign_internal(tx: Tx, instance_id: UUID, account_id: UUID, region: str, now: datetime) -> None:
+    """Give a new machine an address on its account's private network. Raises NoAddress."""
     try:
         tag = await join_network(tx, account_id, region)
     except NoTag as error:
@@ -134,15 +141,12 @@ async def _release(tx: Tx, instance_id: UUID, only: str | None, now: datetime) -
     )
 
 
-async def addresses_of(tx: Tx, instance_id: UUID) -> tuple[Assigned, ...]:
+async def addresses_of(tx: Tx, instance_id: UUID) -> list[Listed]:
     """The addresses of a machine, by card."""
-    async with tx.cursor(row_factory=class_row(Assigned)) as cursor:
+    async with tx.cursor(row_factory=class_row(Listed)) as cursor:
         await cursor.execute(
-            """select host(a.address) as address, masklen(p.network) as prefix, host(p.gateway) as gateway,
-                      array(select host(n) from unnest(p.nameservers) n) as nameservers, upper(a.mac::text) as mac,
-                      a.nic, a.tag, coalesce(a.price_cents_per_month, 0) as price_cents_per_month, a.assigned_at
-               from addresses a join address_pools p on p.id = a.pool_id
-               where a.instance_id = %s order by a.nic""",
+            f"""{ASSIGNED}, coalesce(a.price_cents_per_month, 0) as price_cents_per_month, a.assigned_at
+                {IN_USE} where a.instance_id = %s order by a.nic""",
             (instance_id,),
         )
-        return tuple(await cursor.fetchall())
+        return await cursor.fetchall()

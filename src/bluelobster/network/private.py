@@ -9,17 +9,6 @@ class NoTag(Exception):
     """All tags of the region's internal pool are in use."""
 
 
-async def has_network(tx: Tx, region: str, host_id: str) -> bool:
-    """Whether machines on a host can be on a private network: the region has an internal pool, the host a bridge."""
-    cursor = await tx.execute(
-        """select exists (select from address_pools where region = %s and kind = 'internal')
-              and exists (select from hosts where id = %s and internal_bridge is not null)""",
-        (region, host_id),
-    )
-    row = await cursor.fetchone()
-    return row is not None and bool(row[0])
-
-
 async def join_network(tx: Tx, account_id: UUID, region: str) -> int:
     """Count one more machine on an account's network, which begins with the first; its tag. Raises NoTag."""
     tag = await _one_more(tx, account_id, region)

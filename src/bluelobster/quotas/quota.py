@@ -50,8 +50,11 @@ USED = {
 }
 
 
-async def read_quotas(tx: Tx, account_id: UUID, items: Collection[Item] = ITEMS) -> list[Quota]:
-    """Each quota of an account, in the order of ITEMS, GPUs by model."""
+async def read_quotas(
+    tx: Tx, account_id: UUID, items: Collection[Item] = ITEMS, *, of_closed: bool = True
+) -> list[Quota]:
+    """Each quota of an account, in the order of ITEMS, GPUs by model. Without `of_closed`, one that was closed has
+    none."""
     used = " union all ".join(
         f"select {position} as position, '{item}' as item, {item}.* from ({USED[item]}) {item}"
         for position, item in enumerate(items)
@@ -65,7 +68,8 @@ async def read_quotas(tx: Tx, account_id: UUID, items: Collection[Item] = ITEMS)
                   where q.item = u.item and (q.gpu_model is null or q.gpu_model = u.gpu_model)
                     and (q.account_id = a.id or q.account_id is null and a.role <> 'staff')
                   order by q.account_id nulls last, q.gpu_model nulls last limit 1) q on true
-                where a.id = %(account_id)s order by u.position, u.gpu_model""",
-            {"account_id": account_id},
+                where a.id = %(account_id)s and (a.closed_at is null or %(of_closed)s)
+                order by u.position, u.gpu_model""",
+            {"account_id": account_id, "of_closed": of_closed},
         )
         return await cursor.fetchall()

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import ClassVar
 from uuid import UUID
 
-from bluelobster.access.accounts import is_closed
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import ApiError, Unauthorized
 from bluelobster.quotas.quota import Item, Quota, read_quotas
@@ -28,23 +27,23 @@ class QuotaExceeded(ApiError):
 
 
 async def hold_quotas(tx: Tx, account_id: UUID) -> None:
-    """Nobody else takes from the account's quotas, or closes it, until the end of `tx`. Comes after hosts and instances
-    in the order of locks, and before the account's row.
+    """Nobody else takes from the account's quotas, or closes it, until the end of `tx`. Comes after instances and
+    addresses in the order of locks, and before the account's row.
 
-    A lock of its own: the account's row is held while its use is charged, and a launch that waited for that would keep
-    all others off its host."""
+    A lock of its own: the account's row is held while its use is charged, and launches would wait for that."""
     await tx.execute("select pg_advisory_xact_lock(hashtextextended('quotas of ' || %s, 0))", (str(account_id),))
 
 
 async def require_quotas(tx: Tx, account_id: UUID, wanted: Mapping[Item, int], gpu_model: str | None = None) -> None:
     """Raises QuotaExceeded if what `tx` has just added to an account is more than it may have, and Unauthorized if the
-    account was closed meanwhile. Two at once cannot pass
-    each other: each writes its rows, then waits for its turn, and then counts the rows of whoever came before."""
+    account was closed meanwhile. Two at once cannot pass each other: each writes its rows, then waits for its turn, and
+    then counts the rows of whoever came before."""
     wanted = {item: count for item, count in wanted.items() if count}
     await hold_quotas(tx, account_id)
-    if await is_closed(tx, account_id):
+    quotas = await read_quotas(tx, account_id, wanted, of_closed=False)
+    if not quotas:
         raise Unauthorized
-    for quota in await read_quotas(tx, account_id, wanted):
+    for quota in quotas:
         concerned = quota.gpu_model is None or quota.gpu_model == gpu_model
         if concerned and quota.most is not None and quota.used > quota.most:
             raise QuotaExceeded(quota, wanted[quota.item])

@@ -59,8 +59,6 @@ async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock
     changed = [(each, power) for each in differing if (power := await power_now(client, each)) != each.power_status]
     async with transaction(pool) as tx:
         now = clock.now()
-        # The host before its instances, as everybody takes them.
-        await tx.execute("update hosts set seen_at = %s, firewall = %s where id = %s", (now, firewall, host.id))
         rented = await still_rented(tx, idle)
         for instance, power in changed:
             await note_power(tx, instance, power, now)
@@ -70,6 +68,7 @@ async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock
             if each.id in rented and (machine := machines.get(each.vmid)) and listed_power(machine) == "running"
         ]
         await save_samples(tx, samples, now)
+        await tx.execute("update hosts set seen_at = %s, firewall = %s where id = %s", (now, firewall, host.id))
 
 
 async def still_rented(tx: Tx, instances: Sequence[OnRecord]) -> set[UUID]:
