@@ -78,6 +78,19 @@ async def retire_type(tx: Tx, name: str) -> bool:
     return done.rowcount == 1
 
 
+async def type_in_region(tx: Tx, name: str, region: str, now: datetime) -> InstanceType | None:
+    """A type on sale, at its price now, if it and the region exist."""
+    async with tx.cursor(row_factory=class_row(InstanceType)) as cursor:
+        await cursor.execute(
+            f"""select t.name, t.description, t.gpu_description, p.cents as price_cents_per_hour, t.vcpus, t.memory_gb,
+                       t.disk_gb, t.gpus, t.gpu_model
+                from {PRICED} where not t.retired and t.name = %(name)s
+                  and exists (select from regions where name = %(region)s)""",
+            {"now": now, "name": name, "region": region},
+        )
+        return await cursor.fetchone()
+
+
 async def list_types(tx: Tx, now: datetime) -> list[InstanceType]:
     """Every type on sale, at its price now."""
     async with tx.cursor(row_factory=class_row(InstanceType)) as cursor:

@@ -6,8 +6,8 @@ from uuid import UUID
 from bluelobster.access.sealing import Seal
 from bluelobster.catalog.hosts import boots_isos
 from bluelobster.catalog.regions import list_regions
-from bluelobster.catalog.templates import Template, list_templates
-from bluelobster.catalog.types import InstanceType, list_types
+from bluelobster.catalog.templates import Template, find_template, list_templates
+from bluelobster.catalog.types import InstanceType, list_types, type_in_region
 from bluelobster.db.pool import Tx
 from bluelobster.http.errors import Conflict, InvalidRequest
 from bluelobster.instances.credentials import broken_login_rules
@@ -98,30 +98,32 @@ def _wrong(broken: dict[str, str]) -> InvalidRequest:
 
 
 async def _type_in_region(tx: Tx, request: LaunchInstanceRequest, now: datetime) -> InstanceType:
-    types = {kind.name: kind for kind in await list_types(tx, now)}
+    kind = await type_in_region(tx, request.instance_type, request.region, now)
+    if kind is not None:
+        return kind
+    types = [each.name for each in await list_types(tx, now)]
     regions = [region.name for region in await list_regions(tx)]
     broken = {}
     if request.region not in regions:
         broken["region"] = f"There is no region {request.region[:64]}"
     if request.instance_type not in types:
         broken["instance_type"] = f"There is no instance type {request.instance_type[:64]}"
-    if broken:
-        raise InvalidRequest(
-            "invalid_request",
-            "Invalid instance type or region specified",
-            details={**broken, "valid_instance_types": list(types), "valid_regions": regions},
-        )
-    return types[request.instance_type]
+    raise InvalidRequest(
+        "invalid_request",
+        "Invalid instance type or region specified",
+        details={**broken, "valid_instance_types": types, "valid_regions": regions},
+    )
 
 
 async def _template(tx: Tx, request: LaunchInstanceRequest, kind: InstanceType, defaults: Defaults) -> Template:
-    templates = {template.name: template for template in await list_templates(tx)}
     wanted = request.template_name or (defaults.gpu_template if kind.gpus else defaults.template)
-    if wanted in templates:
-        return templates[wanted]
+    template = await find_template(tx, wanted)
+    if template is not None:
+        return template
+    templates = [each.name for each in await list_templates(tx)]
     if not templates:
         message = "There is nothing to launch yet: the operator has not provided any template"
     else:
         message = f"There is no template {wanted[:64]}" if request.template_name else "Say which template_name to use"
-    details = {"template_name": message, "valid_templates": list(templates)}
+    details = {"template_name": message, "valid_templates": templates}
     raise InvalidRequest("invalid_request", message, details=details)
