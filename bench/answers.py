@@ -16,7 +16,7 @@ async def measure(cloud: Cloud) -> list[Line]:
     """CPU a request of listing 200 instances and of polling a task."""
     account_id, key = await new_account(cloud.pool, "two-hundred")
     await fill(cloud, account_id, 200)
-    task = await cloud.launch()
+    task = await cloud.launch(cloud.key)
     paths = {"list of 200 instances": ("/instances", key, 5.0), "poll of a task": (f"/tasks/{task}", cloud.key, 1.5)}
     bodies = {f"/api/v1{path}": (await cloud.get(path, key))[1].decode() for path, key, _ in paths.values()}
     file = cloud.folder / "bodies.json"

@@ -60,9 +60,9 @@ class Cloud:
         async with self.session.get(f"{self.url}{path}", headers={"X-API-Key": key or self.key}) as answer:
             return answer.status, await answer.read()
 
-    async def launch(self) -> str:
+    async def launch(self, key: str) -> str:
         """The task of an accepted launch."""
-        headers = {"X-API-Key": self.key}
+        headers = {"X-API-Key": key}
         async with self.session.post(f"{self.url}/instances/launch-instance", json=LAUNCH, headers=headers) as answer:
             body = await answer.json()
             if answer.status != 200:

@@ -4,10 +4,10 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from bench.cloud import Cloud
+from bench.cloud import Cloud, new_account
 from bench.report import Line, percentile
 from bluelobster_client.waiting import FIRST_PAUSE, LONGEST_PAUSE, PAUSE_GROWTH
 
@@ -25,22 +25,22 @@ class Callers:
     left: Iterator[int]
     times: list[float] = field(default_factory=list)
 
-    async def launch(self) -> str:
+    async def launch(self, key: str) -> str:
         begun = time.perf_counter()
-        task_id = await self.cloud.launch()
+        task_id = await self.cloud.launch(key)
         self.times.append((time.perf_counter() - begun) * 1000)
         return task_id
 
-    async def patient(self) -> None:
+    async def patient(self, key: str) -> None:
         """Launches, asks for the task as our client does until the machine is ready, and then launches the next."""
         await asyncio.sleep(random.uniform(0, FIRST_PAUSE))  # noqa: S311
         for _ in self.left:
-            await ended(self.cloud, await self.launch())
+            await ended(self.cloud, await self.launch(key), key)
 
-    async def impatient(self) -> None:
+    async def impatient(self, key: str) -> None:
         """Launches the next as soon as one was accepted."""
         for _ in self.left:
-            await self.launch()
+            await self.launch(key)
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,18 @@ class Load:
 
 async def measure(cloud: Cloud) -> list[Line]:
     """p50 and p99 of the answers, and launches completed a second from the first request to the last completion."""
-    await under(cloud, Callers.patient, FIRST)
-    load = await under(cloud, Callers.patient, LAUNCHES)
-    flood = await under(cloud, Callers.impatient, FLOOD)
+    keys = [(await new_account(cloud.pool, f"caller-{number}"))[1] for number in range(CALLERS)]
+    await under(cloud, Callers.patient, FIRST, keys)
+    load = await under(cloud, Callers.patient, LAUNCHES, keys)
+    alone = await under(cloud, Callers.patient, LAUNCHES, keys[:1])
+    flood = await under(cloud, Callers.impatient, FLOOD, keys)
     return [
         Line("launch answer, 50 callers that wait for their machines, p50", percentile(load.times, 0.5), "ms"),
         Line("launch answer, 50 callers that wait for their machines, p99", percentile(load.times, 0.99), "ms", 100),
         Line("launches completed a second, one worker", load.a_second, "/s", 60, most=False),
+        Line("the same with one account: answer, p50", percentile(alone.times, 0.5), "ms"),
+        Line("the same with one account: answer, p99", percentile(alone.times, 0.99), "ms"),
+        Line("the same with one account: launches completed a second", alone.a_second, "/s"),
         Line("CPU of the API a launch, with the questions about it", load.api_cpu, "ms"),
         Line("CPU of the worker a launch", load.worker_cpu, "ms"),
         Line("overload, 50 callers without a pause: answer, p50", percentile(flood.times, 0.5), "ms"),
@@ -71,11 +76,14 @@ async def measure(cloud: Cloud) -> list[Line]:
     ]
 
 
-async def under(cloud: Cloud, caller: Callable[[Callers], Coroutine[None, None, None]], launches: int) -> Load:
-    """So many launches by 50 callers of a kind, until the last is completed."""
+async def under(
+    cloud: Cloud, caller: Callable[[Callers, str], Coroutine[None, None, None]], launches: int, keys: Sequence[str]
+) -> Load:
+    """So many launches by 50 callers of a kind, until the last is completed. Callers share accounts where there
+    are fewer keys."""
     callers = Callers(cloud, iter(range(launches)))
     api, worker, begun = cloud.api.cpu_seconds, cloud.worker.cpu_seconds, time.perf_counter()
-    await asyncio.gather(*(caller(callers) for _ in range(CALLERS)))
+    await asyncio.gather(*(caller(callers, keys[number % len(keys)]) for number in range(CALLERS)))
     await all_ended(cloud)
     return Load(
         callers.times,
@@ -85,10 +93,10 @@ async def under(cloud: Cloud, caller: Callable[[Callers], Coroutine[None, None, 
     )
 
 
-async def ended(cloud: Cloud, task_id: str) -> None:
+async def ended(cloud: Cloud, task_id: str, key: str) -> None:
     """Ask for a task until it ended, as often as our client does."""
     pause = FIRST_PAUSE
-    while json.loads((await cloud.get(f"/tasks/{task_id}"))[1])["status"] not in ("COMPLETED", "FAILED"):
+    while json.loads((await cloud.get(f"/tasks/{task_id}", key))[1])["status"] not in ("COMPLETED", "FAILED"):
         await asyncio.sleep(pause)
         pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE)
 
