@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 
 from bluelobster.access.audit_log import AuditLog, Filter, read_audit_log
-from bluelobster.access.route import Caller, IdentifiedRoute, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading
 from bluelobster.http.moments import Moment
 from bluelobster.http.paging import place_of
 from bluelobster.http.text import CleanText
@@ -35,7 +35,7 @@ def row_id(text: str) -> int:
 @router.get("/audit-log", summary="Who changed what", response_model=AuditLog)
 async def get_audit_log(
     caller: Caller,
-    tx: Transaction,
+    tx: Reading,
     wanted: Annotated[Filter, Depends(filter_of)],
     limit: Annotated[int, Query(ge=1, le=200, description="Most entries of a page")] = 100,
     cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,

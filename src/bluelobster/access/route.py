@@ -129,6 +129,11 @@ async def transaction_of(request: Request) -> AsyncIterator[Tx]:
         yield tx
 
 
+async def reading_of(request: Request) -> AsyncIterator[Tx]:
+    async with pool_of(request).connection() as connection:
+        yield connection
+
+
 @asynccontextmanager
 async def audited_transaction(request: Request) -> AsyncIterator[Tx]:
     """The request's transaction; one that changes something leaves its line in the audit log with it."""
@@ -159,6 +164,8 @@ async def mark_section(_mark: Annotated[Any, Query(alias="_mark_section", title=
 
 Caller = Annotated[Principal, Depends(caller_of)]
 Transaction = Annotated[Tx, Depends(transaction_of, scope="function")]
+# For what only reads: each statement sees what is committed when it begins, with a transaction around it or without.
+Reading = Annotated[Tx, Depends(reading_of, scope="function")]
 Opener = Annotated[Open, Depends(opener_of)]
 Database = Annotated[Pool, Depends(database_of)]
 Time = Annotated[Clock, Depends(time_of)]

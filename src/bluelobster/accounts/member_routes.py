@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.accounts import members
 from bluelobster.accounts.members import InvitationRequest, Member, Members, NewMember, RoleRequest
 
@@ -10,7 +10,7 @@ router = APIRouter(prefix="/api/v1/account/members", tags=["ACCOUNT"], route_cla
 
 
 @router.get("", summary="List the account's members")
-async def list_account_members(caller: Caller, tx: Transaction) -> Members:
+async def list_account_members(caller: Caller, tx: Reading) -> Members:
     """Everybody who may act in the whole account, or is invited to."""
     return await members.list_members(tx, caller.account_id)
 

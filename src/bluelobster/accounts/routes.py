@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.accounts import close
 from bluelobster.accounts.account import Account, read_account
 from bluelobster.accounts.close import ClosingRequest
@@ -11,7 +11,7 @@ router = APIRouter(prefix="/api/v1/account", tags=["ACCOUNT"], route_class=Ident
 
 
 @router.get("", summary="The account")
-async def get_account(caller: Caller, tx: Transaction) -> Account:
+async def get_account(caller: Caller, tx: Reading) -> Account:
     """The account that the key belongs to. For keys of the whole account."""
     return await read_account(tx, caller.account_id)
 

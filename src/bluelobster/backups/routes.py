@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 
 from bluelobster.access.audit import concerning
-from bluelobster.access.route import MARKED, Caller, Database, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import MARKED, Caller, Database, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.backups.create import request_backup
 from bluelobster.backups.delete import request_deletion
 from bluelobster.backups.find import backup_not_found, find_backup
@@ -38,20 +38,20 @@ async def create_instance_backup(instance: Locked, origin: From, tx: Transaction
     tags=["INSTANCES", "BACKUPS"],
     response_model=InstanceBackups,
 )
-async def list_instance_backups(instance_id: str, caller: Caller, tx: Transaction) -> Any:
+async def list_instance_backups(instance_id: str, caller: Caller, tx: Reading) -> Any:
     """The backups of an instance, newest first, and whether one is being made or restored."""
     instance = await find_instance(tx, caller.sight, instance_id, instance_not_found(instance_id))
     return await list_of_instance(tx, caller.sight, instance)
 
 
 @router.get("/backups", summary="Backups of the account", tags=["BACKUPS"], response_model=AccountBackups)
-async def list_all_backups(caller: Caller, tx: Transaction) -> Any:
+async def list_all_backups(caller: Caller, tx: Reading) -> Any:
     """All backups, newest first, those of deleted instances too; with a key of a team, those of its instances."""
     return await list_of_account(tx, caller.sight)
 
 
 @router.get("/backups/storage", summary="What backups take and cost", tags=["BACKUPS"], response_model=BackupStorage)
-async def get_backup_storage(caller: Caller, tx: Transaction, clock: Time) -> Any:
+async def get_backup_storage(caller: Caller, tx: Reading, clock: Time) -> Any:
     """How much there is, by instance, deleted ones too, and what it has cost since the month began. Billed is the size
     of each backup for as long as it is there, by the second."""
     return await summary(tx, caller.sight, clock.now())

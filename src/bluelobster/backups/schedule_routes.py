@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.backups.schedule import remove_schedule, set_schedule, show_schedule
 from bluelobster.backups.schedule_request import BackupScheduleCreate
 
@@ -17,7 +17,7 @@ router = APIRouter(
 
 
 @router.get("", summary="Backup schedule of an instance")
-async def get_backup_schedule(vm_uuid: str, caller: Caller, tx: Transaction) -> Any:
+async def get_backup_schedule(vm_uuid: str, caller: Caller, tx: Reading) -> Any:
     """When backups are made, how many are kept, when the next one is due (`next_run_at`), when the last one began
     (`last_run_at`) and what became of it: `last_status` is `completed`, `failed: …` or `missed`."""
     return await show_schedule(tx, caller.sight, vm_uuid)

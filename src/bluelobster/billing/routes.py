@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.billing import balance as balances
 from bluelobster.billing import invoices, price_list, spending, usage_report
 from bluelobster.billing.invoice_pdf import as_pdf
@@ -29,7 +29,7 @@ def wants(request: Request, media_type: str) -> bool:
 
 
 @router.get("/balance", summary="Balance")
-async def get_balance(caller: Caller, tx: Transaction, clock: Time) -> balances.Balance:
+async def get_balance(caller: Caller, tx: Reading, clock: Time) -> balances.Balance:
     """What the account has, and what it spends. For keys of the whole account."""
     return await balances.balance(tx, caller.account_id, clock.now())
 
@@ -38,7 +38,7 @@ async def get_balance(caller: Caller, tx: Transaction, clock: Time) -> balances.
 async def get_usage(
     request: Request,
     caller: Caller,
-    tx: Transaction,
+    tx: Reading,
     clock: Time,
     since: Annotated[Day | None, Query(alias="from", description="First day, UTC; else the first of the month")] = None,
     until: Annotated[Day | None, Query(alias="to", description="Last day, included; else today")] = None,
@@ -61,7 +61,7 @@ async def get_usage(
 @router.get("/invoices", summary="List invoices")
 async def list_invoices(
     caller: Caller,
-    tx: Transaction,
+    tx: Reading,
     limit: Annotated[int, Query(ge=1, le=100, description="Most invoices of a page")] = 24,
     cursor: Cursor = None,
 ) -> invoices.Invoices:
@@ -76,7 +76,7 @@ async def get_invoice(
     request: Request,
     invoice_id: str,
     caller: Caller,
-    tx: Transaction,
+    tx: Reading,
     form: Annotated[Literal["json", "pdf"] | None, Query(alias="format", description="Or by `Accept`")] = None,
 ) -> Any:
     """An invoice with all its lines, as JSON or PDF. It never changes. For keys of the whole account."""
@@ -87,7 +87,7 @@ async def get_invoice(
 
 
 @router.get("/spending-limits", summary="Spending limits")
-async def get_spending_limits(caller: Caller, tx: Transaction, clock: Time) -> spending.SpendingLimits:
+async def get_spending_limits(caller: Caller, tx: Reading, clock: Time) -> spending.SpendingLimits:
     """What the account and each of its teams may spend in a month, and have. For keys of the whole account."""
     return await spending.spending_limits(tx, caller.account_id, clock.now())
 
@@ -111,7 +111,7 @@ async def set_team_spending_limit(
 
 
 @router.get("/prices", summary="Prices")
-async def get_prices(_caller: Caller, tx: Transaction, clock: Time) -> price_list.PriceList:
+async def get_prices(_caller: Caller, tx: Reading, clock: Time) -> price_list.PriceList:
     """What everything costs that is begun now, and changes that are planned."""
     return await price_list.price_list(tx, clock.now())
 

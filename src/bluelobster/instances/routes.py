@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from bluelobster.access.route import MARKED, Caller, Database, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import MARKED, Caller, Database, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.access.sealing import Seal
 from bluelobster.catalog.connections import Connections
 from bluelobster.db.pool import transaction
@@ -69,7 +69,7 @@ def json_text(text: str, headers: Mapping[str, str] | None = None) -> Response:
 
 
 @router.get("", summary="List instances", response_model=list[VMInstance], dependencies=MARKED)
-async def list_instances(request: Request, caller: Caller, tx: Transaction) -> Any:
+async def list_instances(request: Request, caller: Caller, tx: Reading) -> Any:
     """Every instance of the account from the moment its launch is accepted, newest first.
 
     `name`, `status` (`creating`, `rented`, `terminating`), `region` and any number of `metadata.<key>=<value>` choose
@@ -114,7 +114,7 @@ async def get_instance_log(span: InstanceLogRequest, caller: Caller, tx: Transac
 
 
 @router.get("/{instance_id}", summary="Instance details", response_model=VMInstance, dependencies=MARKED)
-async def get_instance(instance_id: str, caller: Caller, tx: Transaction) -> Any:
+async def get_instance(instance_id: str, caller: Caller, tx: Reading) -> Any:
     """Everything about one instance."""
     return json_text(await instance_json(tx, caller.sight, instance_id))
 

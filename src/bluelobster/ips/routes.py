@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.instances.find import find_instance, instance_not_found
 from bluelobster.instances.routes import From, Locked
 from bluelobster.ips.assign import assign_address
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/api/v1/instances/{instance_id}/ips", tags=["INSTANCE
 
 
 @router.get("", summary="IP addresses of an instance")
-async def list_instance_ips(instance_id: str, caller: Caller, tx: Transaction) -> Any:
+async def list_instance_ips(instance_id: str, caller: Caller, tx: Reading) -> Any:
     """The primary address and the additional ones, each with its network card and its price."""
     instance = await find_instance(tx, caller.sight, instance_id, instance_not_found(instance_id))
     return await list_addresses(tx, instance.id)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from bluelobster.access import keys
-from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.keys import change
 from bluelobster.keys.create import create_account_key
 from bluelobster.keys.request import AccountKeyRequest, RotationRequest
@@ -13,7 +13,7 @@ router = APIRouter(prefix="/api/v1/keys", tags=["KEYS"], route_class=IdentifiedR
 
 
 @router.get("", summary="List keys")
-async def list_keys(caller: Caller, tx: Transaction) -> Keys:
+async def list_keys(caller: Caller, tx: Reading) -> Keys:
     """The keys of the account and of its teams, without their secrets."""
     return keys_view(await keys.list_keys(tx, caller.account_id))
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 
-from bluelobster.access.route import Caller, Database, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, Database, IdentifiedRoute, Reading, Time
 from bluelobster.http.errors import Conflict
 from bluelobster.http.paging import place_of
 from bluelobster.payments import begin, top_up
@@ -31,7 +31,7 @@ async def create_top_up(
 @router.get("", summary="List top-ups")
 async def list_top_ups(
     caller: Caller,
-    tx: Transaction,
+    tx: Reading,
     limit: Annotated[int, Query(ge=1, le=100, description="Most top-ups of a page")] = 24,
     cursor: Annotated[str | None, Query(description="`next` of the page before")] = None,
 ) -> top_up.TopUps:
@@ -41,7 +41,7 @@ async def list_top_ups(
 
 
 @router.get("/{top_up_id}", summary="A top-up")
-async def get_top_up(top_up_id: str, caller: Caller, tx: Transaction) -> top_up.TopUp:
+async def get_top_up(top_up_id: str, caller: Caller, tx: Reading) -> top_up.TopUp:
     """What became of it. For keys of the whole account."""
     return await top_up.find_top_up(tx, caller.account_id, top_up_id)
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.ssh_keys import registered
 from bluelobster.ssh_keys.registered import NewSshKey, SshKeys, SshKeyView
 
@@ -10,7 +10,7 @@ router = APIRouter(prefix="/api/v1/ssh-keys", tags=["SSH KEYS"], route_class=Ide
 
 
 @router.get("", summary="List SSH keys")
-async def list_ssh_keys(caller: Caller, tx: Transaction) -> SshKeys:
+async def list_ssh_keys(caller: Caller, tx: Reading) -> SshKeys:
     """The account's registered keys, by name; a launch takes their names as `ssh_key_names`."""
     return await registered.list_keys(tx, caller.account_id)
 

@@ -10,7 +10,7 @@ from bluelobster.access.audit_log import AuditLog, read_audit_log
 from bluelobster.access.audit_log import Filter as AuditFilter
 from bluelobster.access.audit_routes import filter_of as audit_filter_of
 from bluelobster.access.audit_routes import row_id
-from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.accounts import close, create
 from bluelobster.accounts.account import Account, Accounts, Filter, find_account, list_accounts
 from bluelobster.accounts.create import AccountRequest
@@ -50,7 +50,7 @@ Named = Annotated[Account, Depends(named)]
 @router.get("", summary="List accounts")
 async def admin_list_accounts(
     _caller: Caller,
-    tx: Transaction,
+    tx: Reading,
     wanted: Annotated[Filter, Depends(filter_of)],
     limit: Limit = 100,
     cursor: Cursor = None,

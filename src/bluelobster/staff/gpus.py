@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from pydantic import Field
 
 from bluelobster.access.audit import telling
-from bluelobster.access.route import Caller, Database, IdentifiedRoute, Opener, Transaction
+from bluelobster.access.route import Caller, Database, IdentifiedRoute, Opener, Reading, Transaction
 from bluelobster.catalog.connections import Connections
 from bluelobster.catalog.gpus import (
     GpuModel,
@@ -51,7 +51,7 @@ class GpusRequest(RequestBody):
 
 
 @router.get("/gpu-models", summary="List GPU models")
-async def admin_list_gpu_models(_caller: Caller, tx: Transaction) -> GpuModels:
+async def admin_list_gpu_models(_caller: Caller, tx: Reading) -> GpuModels:
     """What devices and instance types may be of."""
     return GpuModels(gpu_models=[GpuModelView(**vars(each)) for each in await list_gpu_models(tx)])
 
@@ -72,7 +72,7 @@ async def admin_remove_gpu_model(model: str, _caller: Caller, tx: Transaction) -
 
 
 @router.get("/gpus", summary="List GPUs")
-async def admin_list_gpus(_caller: Caller, tx: Transaction) -> Gpus:
+async def admin_list_gpus(_caller: Caller, tx: Reading) -> Gpus:
     """All devices, and who has them."""
     return Gpus(gpus=[GpuView(**vars(each)) for each in await list_gpus(tx)])
 

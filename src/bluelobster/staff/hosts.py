@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from bluelobster.access.route import Caller, Database, IdentifiedRoute, Opener, Time, Transaction
+from bluelobster.access.route import Caller, Database, IdentifiedRoute, Opener, Reading, Time, Transaction
 from bluelobster.access.sealing import Seal
 from bluelobster.catalog.host_records import get_host, host_not_found, remove_host
 from bluelobster.catalog.hosts import list_hosts
@@ -25,7 +25,7 @@ AtDesk = Annotated[Desk, Depends(desk_of)]
 
 
 @router.get("", summary="List hosts")
-async def admin_list_hosts(_caller: Caller, tx: Transaction) -> Hosts:
+async def admin_list_hosts(_caller: Caller, tx: Reading) -> Hosts:
     """Proxmox VE nodes, what is promised on them and what of it is used."""
     return Hosts(hosts=[host_view(each) for each in await list_hosts(tx)])
 
@@ -37,7 +37,7 @@ async def admin_add_host(wanted: NewHostRequest, _caller: Caller, desk: AtDesk) 
 
 
 @router.get("/{host_id}", summary="A host")
-async def admin_get_host(host_id: str, _caller: Caller, tx: Transaction) -> HostView:
+async def admin_get_host(host_id: str, _caller: Caller, tx: Reading) -> HostView:
     """A node, what is promised on it and what of it is used."""
     return host_view(await get_host(tx, host_id))
 

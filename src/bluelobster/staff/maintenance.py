@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from bluelobster.access.audit import telling
-from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.catalog.maintenances import Maintenance, Stops, get_maintenance
 from bluelobster.clock import rfc3339
 from bluelobster.db.pool import Tx
@@ -57,7 +57,7 @@ class MaintenanceView(BaseModel):
 
 
 @router.get("", summary="Maintenance of a host")
-async def admin_get_maintenance(host_id: str, _caller: Caller, tx: Transaction) -> MaintenanceView:
+async def admin_get_maintenance(host_id: str, _caller: Caller, tx: Reading) -> MaintenanceView:
     """What is under way, and which machines still run."""
     return await view_of(tx, await get_maintenance(tx, host_id))
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
 from bluelobster.access.audit import telling
-from bluelobster.access.route import Caller, IdentifiedRoute, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Transaction
 from bluelobster.http.ids import parsed_id
 from bluelobster.http.text import RequestBody
 from bluelobster.network.add_pool import InternalPool, PublicPool, add_internal_pool, add_public_pool
@@ -58,7 +58,7 @@ PoolId = Annotated[UUID, Depends(pool_id_of)]
 
 
 @router.get("", summary="List address pools")
-async def admin_list_pools(_caller: Caller, tx: Transaction) -> Pools:
+async def admin_list_pools(_caller: Caller, tx: Reading) -> Pools:
     """The networks whose addresses are given to machines, and how full they are."""
     return Pools(pools=[PoolView.model_validate(vars(each)) for each in await list_pools(tx)])
 

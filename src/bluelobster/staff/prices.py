@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from bluelobster.access.audit import telling
-from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.billing.prices import change_price, price_history
 from bluelobster.db.pool import Tx
 from bluelobster.http.moments import Moment
@@ -22,7 +22,7 @@ class PriceRequest(RequestBody):
 
 
 @router.get("", summary="List prices")
-async def admin_list_prices(_caller: Caller, tx: Transaction) -> Prices:
+async def admin_list_prices(_caller: Caller, tx: Reading) -> Prices:
     """Prices that were, are and will be, of all that is on sale."""
     return await all_prices(tx)
 

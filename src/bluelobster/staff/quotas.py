@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from bluelobster.access.route import Caller, IdentifiedRoute, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Transaction
 from bluelobster.db.pool import Tx
 from bluelobster.quotas.limit import list_limits
 from bluelobster.quotas.limits import LimitRequest, limit
@@ -29,7 +29,7 @@ async def everybody_s(tx: Tx) -> Limits:
 
 
 @router.get("", summary="Everybody's quotas")
-async def admin_list_quotas(_caller: Caller, tx: Transaction) -> Limits:
+async def admin_list_quotas(_caller: Caller, tx: Reading) -> Limits:
     """What customers' accounts may have, unless they have limits of their own."""
     return await everybody_s(tx)
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from bluelobster.access.audit import telling
-from bluelobster.access.route import Caller, IdentifiedRoute, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Transaction
 from bluelobster.catalog.regions import Region, list_regions, remove_region, save_region
 from bluelobster.http.errors import NotFound
 from bluelobster.http.text import RequestBody
@@ -25,7 +25,7 @@ class RegionRequest(RequestBody):
 
 
 @router.get("", summary="List regions")
-async def admin_list_regions(_caller: Caller, tx: Transaction) -> Regions:
+async def admin_list_regions(_caller: Caller, tx: Reading) -> Regions:
     """Where machines can be had."""
     return Regions(regions=[RegionView(**vars(each)) for each in await list_regions(tx)])
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends
 from pydantic import Field, StrictBool
 
 from bluelobster.access.audit import telling
-from bluelobster.access.route import Caller, Database, IdentifiedRoute, Opener, Transaction
+from bluelobster.access.route import Caller, Database, IdentifiedRoute, Opener, Reading, Transaction
 from bluelobster.catalog.connections import Connections
 from bluelobster.catalog.host_records import get_host
 from bluelobster.catalog.template_images import must_have_image, withdraw_image
@@ -36,7 +36,7 @@ class ImageRequest(RequestBody):
 
 
 @router.get("", summary="List templates")
-async def admin_list_templates(_caller: Caller, tx: Transaction) -> Templates:
+async def admin_list_templates(_caller: Caller, tx: Reading) -> Templates:
     """Those that are offered, and those that are not."""
     return Templates(templates=[TemplateView(**vars(each)) for each in await every_template(tx)])
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.accounts.account import Account
 from bluelobster.accounts.terms import AccountTerms, set_account_terms
 from bluelobster.billing.terms import BillingTerms, read_terms, set_terms
@@ -18,7 +18,7 @@ async def admin_set_account_terms(account: Named, wanted: AccountTerms, tx: Tran
 
 
 @router.get("/billing-terms", summary="Everybody's terms")
-async def admin_get_billing_terms(_caller: Caller, tx: Transaction) -> BillingTerms:
+async def admin_get_billing_terms(_caller: Caller, tx: Reading) -> BillingTerms:
     """What a launch needs, when there are warnings, and how long who owes has before each step."""
     return await read_terms(tx)
 

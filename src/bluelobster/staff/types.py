@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field, StrictBool, model_validator
 
 from bluelobster.access.audit import telling
-from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.catalog.types import InstanceType, every_type, find_type, retire_type, save_type
 from bluelobster.http.errors import InvalidRequest, NotFound
 from bluelobster.http.text import RequestBody
@@ -52,7 +52,7 @@ class TypeRequest(RequestBody):
 
 
 @router.get("", summary="List instance types")
-async def admin_list_types(_caller: Caller, tx: Transaction, clock: Time) -> Types:
+async def admin_list_types(_caller: Caller, tx: Reading, clock: Time) -> Types:
     """Those that are sold and those that are not any more, at their prices now."""
     return Types(instance_types=[TypeView(**vars(each)) for each in await every_type(tx, clock.now())])
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from bluelobster.access.audit import concerning_account
-from bluelobster.access.route import Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.accounts.welcome import NewUser, NewUserRequest, welcome
 from bluelobster.http.errors import InvalidRequest
 from bluelobster.http.paging import place_of
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/api/v1/admin/users", tags=["ADMINISTRATION"], route_
 @router.get("", summary="List users")
 async def admin_list_users(
     _caller: Caller,
-    tx: Transaction,
+    tx: Reading,
     search: Annotated[CleanText | None, Query(max_length=254, description="Only with this in their address")] = None,
     disabled: Annotated[bool | None, Query(description="Only disabled ones, or only others")] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="Most entries of a page")] = 100,

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from psycopg.rows import class_row
 
-from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Reading, Time
 from bluelobster.clock import rfc3339
 from bluelobster.http.errors import Forbidden, NotFound
 from bluelobster.http.ids import parsed_id
@@ -25,7 +25,7 @@ VISIBLE = """account_id = %(account_id)s and (%(team_id)s::uuid is null
 
 
 @router.get("/tasks/{task_id}", summary="Status of a task", dependencies=MARKED)
-async def get_task_status(task_id: str, caller: Caller, tx: Transaction) -> Any:
+async def get_task_status(task_id: str, caller: Caller, tx: Reading) -> Any:
     """How far an operation is and how it ended. Poll it every second or two; it is kept for seven days."""
     async with tx.cursor(row_factory=class_row(Task)) as cursor:
         await cursor.execute(
@@ -42,7 +42,7 @@ async def get_task_status(task_id: str, caller: Caller, tx: Transaction) -> Any:
 async def list_tasks(
     request: Request,
     caller: Caller,
-    tx: Transaction,
+    tx: Reading,
     clock: Time,
     response: Response,
     limit: int = 50,

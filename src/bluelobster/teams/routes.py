@@ -7,7 +7,7 @@ from fastapi import APIRouter
 
 from bluelobster.access.keys import list_keys
 from bluelobster.access.principal import Sight
-from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Time, Transaction
+from bluelobster.access.route import MARKED, Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.http.body import JsonBody
 from bluelobster.instances.list import ListQuery, list_page
 from bluelobster.keys import change, create
@@ -35,7 +35,7 @@ async def remove_vm_from_team(instance_id: str, caller: Caller, tx: Transaction,
 
 
 @router.get("", summary="List teams")
-async def list_teams(caller: Caller, tx: Transaction) -> Teams:
+async def list_teams(caller: Caller, tx: Reading) -> Teams:
     """Every team of the account; a key that is scoped to a team sees that one."""
     return await teams.list_teams(tx, caller.sight)
 
@@ -47,7 +47,7 @@ async def create_team(wanted: TeamRequest, caller: Caller, tx: Transaction, cloc
 
 
 @router.get("/{team_id}", summary="A team")
-async def get_team(team_id: str, caller: Caller, tx: Transaction) -> Team:
+async def get_team(team_id: str, caller: Caller, tx: Reading) -> Team:
     """A team, and how many instances and members it has."""
     return await find_team(tx, caller.sight, team_id)
 
@@ -74,7 +74,7 @@ async def list_team_instances(team_id: str, caller: Caller, tx: Transaction) -> 
 
 
 @router.get("/{team_id}/members", summary="List a team's members")
-async def list_team_members(team_id: str, caller: Caller, tx: Transaction) -> Members:
+async def list_team_members(team_id: str, caller: Caller, tx: Reading) -> Members:
     """Everybody in the team, with their roles."""
     return await members.list_members(tx, (await find_team(tx, caller.sight, team_id)).id)
 
@@ -105,7 +105,7 @@ async def remove_team_member(team_id: str, member_id: str, caller: Caller, tx: T
 
 
 @router.get("/{team_id}/keys", summary="List a team's keys")
-async def list_team_keys(team_id: str, caller: Caller, tx: Transaction) -> Keys:
+async def list_team_keys(team_id: str, caller: Caller, tx: Reading) -> Keys:
     """Without their secrets."""
     team = await find_team(tx, caller.sight, team_id)
     return keys_view(await list_keys(tx, caller.account_id, team.id))

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from bluelobster.access.credentials import is_same_origin
 from bluelobster.access.personal_route import PersonalRoute, SignedIn
-from bluelobster.access.route import Database, Time, Transaction
+from bluelobster.access.route import Database, Reading, Time, Transaction
 from bluelobster.http.errors import Forbidden, NotFound
 from bluelobster.http.ids import parsed_id
 from bluelobster.settings import Settings
@@ -112,7 +112,7 @@ async def sign_out(request: Request, response: Response, session: SignedIn, tx: 
 
 
 @router.get("/me", summary="Who is signed in")
-async def get_me(session: SignedIn, tx: Transaction) -> Me:
+async def get_me(session: SignedIn, tx: Reading) -> Me:
     """The user, and the accounts and teams in which they may act."""
     return await read_me(tx, session)
 
@@ -127,7 +127,7 @@ async def change_my_password(
 
 
 @router.get("/sessions", summary="List sessions")
-async def list_sessions(session: SignedIn, tx: Transaction, rules: Rules, clock: Time) -> Sessions:
+async def list_sessions(session: SignedIn, tx: Reading, rules: Rules, clock: Time) -> Sessions:
     """The user's sessions that have not ended."""
     return await sessions.list_sessions(tx, session, clock.now(), rules.session_idle)
 
