@@ -14,6 +14,8 @@ from bluelobster_client.waiting import FIRST_PAUSE, LONGEST_PAUSE, PAUSE_GROWTH
 CALLERS = 50
 FIRST = 200
 LAUNCHES = 1000
+# A disk that stalls for a tenth of a second decides one of them, and is not what is measured.
+ROUNDS = 3
 FLOOD = 500
 
 
@@ -57,12 +59,14 @@ async def measure(cloud: Cloud) -> list[Line]:
     """p50 and p99 of the answers, and launches completed a second from the first request to the last completion."""
     keys = [(await new_account(cloud.pool, f"caller-{number}"))[1] for number in range(CALLERS)]
     await under(cloud, Callers.patient, FIRST, keys)
-    load = await under(cloud, Callers.patient, LAUNCHES, keys)
+    rounds = [await under(cloud, Callers.patient, LAUNCHES, keys) for _ in range(ROUNDS)]
+    load, worst = sorted(rounds, key=lambda each: percentile(each.times, 0.99))[ROUNDS // 2 :: ROUNDS // 2]
     alone = await under(cloud, Callers.patient, LAUNCHES, keys[:1])
     flood = await under(cloud, Callers.impatient, FLOOD, keys)
     return [
         Line("launch answer, 50 callers that wait for their machines, p50", percentile(load.times, 0.5), "ms"),
         Line("launch answer, 50 callers that wait for their machines, p99", percentile(load.times, 0.99), "ms", 100),
+        Line("the same in the worst of three rounds, p99", percentile(worst.times, 0.99), "ms"),
         Line("launches completed a second, one worker", load.a_second, "/s", 60, most=False),
         Line("the same with one account: answer, p50", percentile(alone.times, 0.5), "ms"),
         Line("the same with one account: answer, p99", percentile(alone.times, 0.99), "ms"),
