@@ -138,7 +138,7 @@ async def _stop(tx: Tx, maintenance: Maintenance, now: datetime) -> None:
     operation = STOPPING.get(maintenance.stops)
     if operation is None:
         return
-    running = "and i.status = 'rented' and i.power_status = 'running' order by i.id for update of i skip locked"
+    running = "and i.status = 'rented' and i.power_status = 'running' order by i.id for no key update of i skip locked"
     for each in await _affected(tx, maintenance, running):
         if each.asked != maintenance.stops and await _spawned(
             tx, operation, each, now, "Stopping for maintenance of the host"
@@ -161,7 +161,7 @@ async def _start(tx: Tx, host_id: str, now: datetime) -> None:
                where m.host_id = %s and m.ended_at is not null and i.power_status <> 'unknown'
                  and not exists (select from tasks t
                                  where t.instance_id = i.id and t.ended_at is null and t.holds_instance)
-               order by i.id for update of i skip locked""",
+               order by i.id for no key update of i skip locked""",
             (host_id,),
         )
         stopped = await cursor.fetchall()
