@@ -22,7 +22,7 @@ from bluelobster.logs import log_to_stderr
 from bluelobster.settings import Settings
 from bluelobster.worker import work
 
-NICENESS = 5
+NICENESS = 10
 
 
 def settings_from_environment() -> Settings:

@@ -24,7 +24,7 @@ from pvelocal.simulated import SimulatedHypervisor
 _FAILED_LOGIN_DELAY = 3.0
 _SSH_PORT = 22
 _INTERNAL_BRIDGE = "vmbr1"
-_NICENESS = 5
+_NICENESS = 10
 
 
 def _parse_gpus(values: list[str]) -> tuple[GpuMapping, ...]:
