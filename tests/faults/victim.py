@@ -93,6 +93,6 @@ async def until_ended(process: BaseProcess, number: int) -> None:
 
 
 def end(process: BaseProcess) -> None:
-    if process.exitcode is None and process.pid is not None:
-        os.kill(process.pid, signal.SIGKILL)
+    """Kill it, unless it has ended by itself: `kill` allows for that, also where it ends in between."""
+    process.kill()
     process.join()
