@@ -59,7 +59,9 @@ UNLIMITED = {
     "sign_in_burst": 10**6,
 }
 CHEAP_HASHES: dict[str, Any] = {"password_memory_kib": 64, "password_passes": 1}
-NETWORK = IPv4Network("127.64.0.0/22")
+NETWORK = IPv4Network("127.64.0.0/25")
+# A new connection costs PostgreSQL as much as a dozen statements.
+CONNECTIONS = 4
 # So that what a test does not say is no reason to refuse a launch.
 PAYS_LATER = "update accounts set pays = 'invoice', credit_limit_cents = 100000000 where id = %s"
 
@@ -207,6 +209,7 @@ async def running_cloud(
     """Everything, started; without `worker` operations stay queued. `changes` are settings."""
     settings = Settings(
         database_url=database,
+        database_connections=CONNECTIONS,
         secret_key=new_key(),
         reconcile_seconds=0.1,
         poll_seconds=0.1,

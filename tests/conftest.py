@@ -21,8 +21,9 @@ from cloud import TestCloud, running_cloud
 from e2e.shared_cloud import end_shared_cloud
 
 TEMPLATE = "bluelobster_template"
-STORIES = frozenset(("e2e", "faults", "property"))
-TOGETHER = ("tests/e2e/", "tests/wrapper/test_wrapper.py")
+STORIES = ("tests/e2e/", "tests/faults/", "tests/property/", "tests/contract/test_schemathesis.py")
+TOGETHER = ("tests/e2e/test_", "tests/wrapper/test_wrapper.py")
+FOLDERS_TOGETHER = ("tests/e2e/networks/",)
 TRACE_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 ROOM = 2 << 30
 ADDRESS = "BLUELOBSTER_TEST_SERVER"
@@ -107,7 +108,7 @@ async def idle_cloud(database: str, tmp_path: Path) -> AsyncIterator[TestCloud]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Stories run lines that other tests have measured: without the tracer they take two thirds of the time."""
-    tracer = Coverage.current() if item.path.relative_to(item.config.rootpath).parts[1] in STORIES else None
+    tracer = Coverage.current() if item.nodeid.startswith(STORIES) else None
     if tracer is None:
         return (yield)
     setting = os.environ.pop(TRACE_CHILDREN, None)
@@ -125,7 +126,9 @@ class Together(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return file if file.startswith(TOGETHER) else nodeid
+        if file.startswith(TOGETHER):
+            return file
+        return next((folder for folder in FOLDERS_TOGETHER if file.startswith(folder)), nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

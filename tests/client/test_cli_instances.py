@@ -228,8 +228,8 @@ def test_every_refusal_is_explained(
 
 
 def test_too_many_requests(api: FakeApi, shell: Shell) -> None:
-    api.on("GET", "/instances", Reply(429, {"error": "rate_limited", "message": "Slow down"}, {"Retry-After": "3"}))
-    assert shell.run("list").stderr == "Error: Slow down.\nTry again in 3 s.\n"
+    api.on("GET", "/instances", Reply(429, {"error": "rate_limited", "message": "Slow down"}, {"Retry-After": "60"}))
+    assert shell.run("list").stderr == "Error: Slow down.\nTry again in 60 s.\n"
 
 
 def test_an_api_that_is_not_there(shell: Shell) -> None:

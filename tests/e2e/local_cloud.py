@@ -187,6 +187,12 @@ def command_of(data: Path, guests: str, *options: str) -> list[str]:
     return [*run, "--data", str(data), "--port", "0", "--guests", guests, *options]
 
 
+def operate(data: Path, *arguments: str) -> str:
+    """What a command of the operator says."""
+    command = [sys.executable, "-P", "-m", "bluelobster", "admin", "--data", str(data), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=without_tests_settings()).stdout
+
+
 def without_tests_settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("BLUELOBSTER_TEST")}
 

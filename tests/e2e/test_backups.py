@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, opened
+from e2e.shared_cloud import SMALL, SMALL_DISK_GB
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60.0
+BIG_GB = 60
 MIB = 1 << 20
 # A checksum from before its backup is the file's; one line each makes it easy to see in which state a guest is.
 WRITE = "dd if=/dev/urandom of={name} bs=1M count={mib} 2>/dev/null; sha256sum {name} > {name}.sum; sync"
@@ -88,20 +90,19 @@ class Instance:
         assert checked.returncode == 0, checked.stdout
 
 
-def launched(cloud: LocalCloud, key: Path, name: str, disk_gb: int) -> Instance:
+def launched(cloud: LocalCloud, key: Path, name: str, disk_gb: int | None = None) -> Instance:
+    """One with the small type's disk, or with one of its own size."""
     body = {
         "name": name,
-        "instance_type": "v1_cpu_small",
-        "host": "px1",
-        "cores": 1,
-        "memory": 8,
-        "disk_size": disk_gb,
-        "gpu_count": 0,
         "username": "captain",
         "template_name": "TINY-LINUX",
         "ssh_key": key.with_suffix(".pub").read_text(),
     }
-    return Instance(cloud, key, cloud.api.post("/instances/launch-custom", json=body))
+    if disk_gb is None:
+        standard = {"instance_type": SMALL, "region": "us-east-1"}
+        return Instance(cloud, key, cloud.api.post("/instances/launch-instance", json=body | standard))
+    custom = {"instance_type": SMALL, "host": "px1", "cores": 1, "memory": 8, "disk_size": disk_gb, "gpu_count": 0}
+    return Instance(cloud, key, cloud.api.post("/instances/launch-custom", json=body | custom))
 
 
 def size_gb(shell: Shell) -> float:
@@ -110,7 +111,7 @@ def size_gb(shell: Shell) -> float:
 
 @pytest.mark.long
 def test_backups_that_can_be_trusted(staff: LocalCloud, key: Path, tmp_path: Path) -> None:
-    small, big = launched(staff, key, "small", 40), launched(staff, key, "big", 60)
+    small, big = launched(staff, key, "small"), launched(staff, key, "big", BIG_GB)
     first_sum = small.write("precious", 16)
     small.shell.run(GO_ON)
     eventually(lambda: small.shell.attempt("test -s ticks").returncode == 0, PATIENCE)
@@ -126,7 +127,7 @@ def test_backups_that_can_be_trusted(staff: LocalCloud, key: Path, tmp_path: Pat
     assert second_sum != first_sum
     second = small.backed_up()
     assert 8 * MIB <= second["stored_bytes"] <= 64 * MIB < first["stored_bytes"]
-    assert second["size_bytes"] == first["size_bytes"] >= 40 << 30
+    assert second["size_bytes"] == first["size_bytes"] >= SMALL_DISK_GB << 30
 
     before = big.shown
     host_name = big.shell.run("hostname")
@@ -134,7 +135,7 @@ def test_backups_that_can_be_trusted(staff: LocalCloud, key: Path, tmp_path: Pat
     assert big.checksum("precious") == first_sum
     assert big.shown == before
     assert (big.shell.run("hostname"), host_name) == ("big", "big")
-    assert size_gb(small.shell) < 40 < 55 < size_gb(big.shell) <= 60
+    assert size_gb(small.shell) < SMALL_DISK_GB < 0.9 * BIG_GB < size_gb(big.shell) <= BIG_GB
 
     deleted = staff.api.delete("/backups", params={"volid": first["volid"]})
     staff.completed(deleted)

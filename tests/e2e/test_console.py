@@ -14,6 +14,7 @@ from bluelobster.console.rfb import vnc_response
 from bluelobster.system_packages import CONSOLE_TESTS, missing_packages
 from e2e.browser import Page, browser
 from e2e.local_cloud import LocalCloud, Shell, eventually
+from e2e.shared_cloud import SMALL
 from viewers import plain_viewer
 
 MISSING = ", ".join(package.name for package in missing_packages(CONSOLE_TESTS))
@@ -47,7 +48,7 @@ def machine(cloud: LocalCloud, key: Path) -> Iterator[tuple[str, Shell]]:
     """The path of a machine that runs, and a way into it besides its console."""
     launch = {
         "region": "us-east-1",
-        "instance_type": "v1_cpu_small",
+        "instance_type": SMALL,
         "template_name": "TINY-LINUX",
         "username": "captain",
         "name": "looked-at",
@@ -79,49 +80,6 @@ async def types(page: Page, text: str) -> int:
     return lit
 
 
-async def test_a_browser_at_the_console(cloud: LocalCloud, machine: tuple[str, Shell], tmp_path: Path) -> None:
-    path, shell = machine
-    ticket = ticket_for(cloud, path)
-    async with browser(shutil.which("chromium") or "", tmp_path / "profile") as page:
-        await page.visit(ticket["console_url"])
-        await page.until(CONNECTED)
-        assert await page.value("document.title") == "looked-at – console"
-        assert ticket["ticket"] not in await page.value("location.href")
-        await logs_in(page)
-        await types(page, "touch typed-in-a-browser")
-        eventually(lambda: shell.attempt("test -e typed-in-a-browser").returncode == 0, PATIENCE)
-        await pastes(page, shell)
-        await page.picture(tmp_path / "browser.png")
-
-        await page.visit("about:blank")
-        await page.visit(ticket["console_url"])
-        assert await page.until(f"{ENDED} && {TITLE}") == "This link does not work any more"
-
-        await page.visit(ticket_for(cloud, path)["console_url"])
-        await page.until(CONNECTED)
-        answer = cloud.api.post(f"{path}/force-shutdown")
-        assert await page.until(f"{ENDED} && {TITLE}") == "The console has ended"
-        cloud.completed(answer)
-        cloud.completed(cloud.api.post(f"{path}/power-on"))
-
-
-async def logs_in(page: Page) -> None:
-    """As at any screen: name, password, and a greeting of some lines."""
-    await page.until(f"{LIT} > {A_LINE}")
-    before = await types(page, "captain")
-    await page.until(f"{LIT} > {before + PROMPT}")
-    await page.type(PASSWORD + "\n")
-    await page.until(f"{LIT} > {before + PROMPT + GREETING}")
-
-
-async def pastes(page: Page, shell: Shell) -> None:
-    """The page types a text that has Shift in it."""
-    await page.click("#paste")
-    await page.value("document.getElementById('text').value = 'echo \"A|b_C: {$((6*7))} ~\" >Pasted.txt\\n'")
-    await page.click("#type")
-    eventually(lambda: shell.attempt("cat Pasted.txt").stdout == "A|b_C: {42} ~\n", PATIENCE)
-
-
 def test_a_vnc_viewer_takes_a_picture(cloud: LocalCloud, machine: tuple[str, Shell], tmp_path: Path) -> None:
     ticket = ticket_for(cloud, machine[0])
     password, picture = tmp_path / "password", tmp_path / "viewer.jpg"
@@ -148,6 +106,47 @@ async def test_several_viewers_come_at_once(cloud: LocalCloud, machine: tuple[st
             return viewer.width, viewer.height
 
     assert await asyncio.gather(*map(look, tickets)) == [(720, 400)] * 6
+
+
+async def test_a_browser_at_the_console(cloud: LocalCloud, machine: tuple[str, Shell], tmp_path: Path) -> None:
+    path, shell = machine
+    ticket = ticket_for(cloud, path)
+    async with browser(shutil.which("chromium") or "", tmp_path / "profile") as page:
+        await page.visit(ticket["console_url"])
+        await page.until(CONNECTED)
+        assert await page.value("document.title") == "looked-at – console"
+        assert ticket["ticket"] not in await page.value("location.href")
+        await logs_in(page)
+        await types(page, "touch typed-in-a-browser")
+        eventually(lambda: shell.attempt("test -e typed-in-a-browser").returncode == 0, PATIENCE)
+        await pastes(page, shell)
+        await page.picture(tmp_path / "browser.png")
+
+        await page.visit("about:blank")
+        await page.visit(ticket["console_url"])
+        assert await page.until(f"{ENDED} && {TITLE}") == "This link does not work any more"
+
+        await page.visit(ticket_for(cloud, path)["console_url"])
+        await page.until(CONNECTED)
+        cloud.completed(cloud.api.post(f"{path}/force-shutdown"))
+        assert await page.until(f"{ENDED} && {TITLE}") == "The console has ended"
+
+
+async def logs_in(page: Page) -> None:
+    """As at any screen: name, password, and a greeting of some lines."""
+    await page.until(f"{LIT} > {A_LINE}")
+    before = await types(page, "captain")
+    await page.until(f"{LIT} > {before + PROMPT}")
+    await page.type(PASSWORD + "\n")
+    await page.until(f"{LIT} > {before + PROMPT + GREETING}")
+
+
+async def pastes(page: Page, shell: Shell) -> None:
+    """The page types a text that has Shift in it."""
+    await page.click("#paste")
+    await page.value("document.getElementById('text').value = 'echo \"A|b_C: {$((6*7))} ~\" >Pasted.txt\\n'")
+    await page.click("#type")
+    eventually(lambda: shell.attempt("cat Pasted.txt").stdout == "A|b_C: {42} ~\n", PATIENCE)
 
 
 def size_of_jpeg(data: bytes) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import pytest
 
 from bluelobster.system_packages import BOOTABLE_ISO
 from e2e.local_cloud import NOTHING, LocalCloud, eventually
+from e2e.shared_cloud import SMALL
 from pvelocal.qemu.monitor import Monitor
 
 pytestmark = pytest.mark.e2e
@@ -83,7 +84,7 @@ def test_a_machine_boots_from_an_image(cloud: LocalCloud, tmp_path: Path) -> Non
     with mirror(IMAGE.parent) as address:
         launch = {
             "region": "us-east-1",
-            "instance_type": "v1_cpu_small",
+            "instance_type": SMALL,
             "username": "captain",
             "iso_url": f"{address}/{IMAGE.name}?token=x",
         }

@@ -1,7 +1,5 @@
 """A real machine in QEMU from launch to deletion, seen from inside."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 import pytest
 from passlib.hash import sha512_crypt
 
-from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, new_key
+from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, new_key, operate
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60.0
@@ -25,14 +23,9 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return new_key(tmp_path_factory.mktemp("key"), COMMENT)
 
 
-def admin(cloud: LocalCloud, *arguments: str) -> str:
-    command = [sys.executable, "-P", "-m", "bluelobster", "admin", "--data", str(cloud.data), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
 def test_a_machine_s_whole_life(cloud: LocalCloud, key: Path) -> None:
-    admin(cloud, "type", "add", "test_gpu", "--description", "Small, with a GPU", "--cents", "50", "--vcpus", "2",
-          "--memory-gb", "8", "--disk-gb", "250", "--gpus", "1", "--gpu-model", "A4000")  # fmt: skip
+    size = ("--vcpus", "2", "--memory-gb", "8", "--disk-gb", "250", "--gpus", "1", "--gpu-model", "A4000")
+    operate(cloud.data, "type", "add", "test_gpu", "--description", "Small, with a GPU", "--cents", "50", *size)
     launch = {
         "region": "us-east-1",
         "instance_type": "test_gpu",

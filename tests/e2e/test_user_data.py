@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually
+from e2e.shared_cloud import SMALL
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60.0
@@ -28,7 +29,7 @@ exit 7
 def launched(cloud: LocalCloud, key: Path, name: str, user_data: str) -> tuple[str, Shell]:
     body = {
         "region": "us-east-1",
-        "instance_type": "v1_cpu_small",
+        "instance_type": SMALL,
         "template_name": "TINY-LINUX",
         "username": "captain",
         "name": name,

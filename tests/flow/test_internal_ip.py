@@ -74,7 +74,7 @@ async def test_it_is_no_address_to_list_or_release(cloud: TestCloud) -> None:
     added = (await cloud.customer.post(f"/instances/{instance_id}/ips")).json()
     await cloud.completed(added["task_id"])
     vmid = await cloud.one("select vmid from instances where id = %s", instance_id)
-    assert cloud.node.node.vms.get(vmid).config["ipconfig2"] == "ip=127.64.0.11/22"
+    assert cloud.node.node.vms.get(vmid).config["ipconfig2"] == "ip=127.64.0.11/25"
     firewall = cloud.hypervisor.firewalls[vmid]
     assert firewall is not None
     assert firewall.own_addresses(1) == ("10.90.0.10",)

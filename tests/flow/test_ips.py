@@ -79,7 +79,7 @@ async def test_an_address_comes_and_goes(cloud: TestCloud) -> None:
     assert primary == {
         "ip_address": "127.64.0.10",
         "is_primary": True,
-        "prefix": 22,
+        "prefix": 25,
         "gateway": "127.64.0.1",
         "mac_address": primary["mac_address"],
         "assigned_at": primary["assigned_at"],
@@ -95,7 +95,7 @@ async def test_an_address_comes_and_goes(cloud: TestCloud) -> None:
     assert second == {name: answer[name] for name in second}
 
     assert ips.config["net1"] == f"virtio={second['mac_address']},bridge=vmbr0,firewall=1"
-    assert ips.config["ipconfig1"] == "ip=127.64.0.11/22"
+    assert ips.config["ipconfig1"] == "ip=127.64.0.11/25"
     assert ips.may_send(0) == ips.may_send(1) == ("127.64.0.10", "127.64.0.11")
     inside = await cloud.hypervisor.agent(ips.vmid, "guest-network-get-interfaces")
     assert "127.64.0.11" in str(inside)

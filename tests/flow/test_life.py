@@ -40,4 +40,4 @@ async def test_the_hypervisor_gets_what_was_asked_for(cloud: TestCloud) -> None:
     assert SSH_KEY.split()[1] in config["sshkeys"].replace("%2B", "+").replace("%2F", "/")
     assert config["hostpci0"] in {"mapping=a4000-0,pcie=1", "mapping=a4000-1,pcie=1"}
     assert config["net0"].endswith("bridge=vmbr0,firewall=1")
-    assert config["ipconfig0"] == "ip=127.64.0.10/22,gw=127.64.0.1"
+    assert config["ipconfig0"] == "ip=127.64.0.10/25,gw=127.64.0.1"

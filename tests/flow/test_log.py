@@ -22,7 +22,7 @@ async def test_a_life_is_billed_from_ready_to_deleted(cloud: TestCloud) -> None:
     day = timedelta(days=1)
     [living] = await log(cloud, begin - day, begin + day)
     assert (living["uuid"], living["status"], living["deleted_at"]) == (instance_id, "rented", None)
-    assert living["ip_address"].endswith("/22")
+    assert living["ip_address"].endswith("/25")
     async with cloud.parts.pool.connection() as connection:
         await connection.execute("update usage_periods set began_at = began_at - interval '19:38:33'")
     await cloud.customer.delete(f"/instances/{instance_id}")

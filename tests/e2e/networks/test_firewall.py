@@ -3,96 +3,24 @@
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually
-from local_guests import saying_hello
+from e2e.local_cloud import LocalCloud, eventually
+from e2e.networks.guest import CONNECTED, OTHER_PORT, REFUSED, SECONDS, TIMED_OUT, Guest
 from pvelocal.qemu.netns.space import Space
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces are made by root"),
 ]
-CONNECTED, REFUSED, TIMED_OUT = "connected", "refused", "timed out"
-PORT, OTHER_PORT = 8080, 8081
 NOBODY = "127.64.250.250"
-SECONDS = 3
 PATIENCE = 30.0
-WEB = {"type": "in", "proto": "tcp", "dport": str(PORT), "action": "ACCEPT"}
-
-
-@dataclass
-class Guest:
-    """An instance, with a way in."""
-
-    cloud: LocalCloud
-    id: str
-    address: str
-    shell: Shell
-
-    @property
-    def inner(self) -> str:
-        """Its address as guests see it."""
-        return self.address.replace("127.", "100.", 1)
-
-    def reach(self, other: "Guest", port: int = PORT) -> str:
-        """What becomes of a TCP connection from here to a port of another guest."""
-        done = self.shell.attempt(f"nc -w {SECONDS} {other.inner} {port} </dev/null 2>&1 | head -c 200")
-        assert done.returncode == 0, done.stderr
-        if "refused" in done.stdout:
-            return REFUSED
-        return TIMED_OUT if "timed out" in done.stdout else CONNECTED
-
-    def wall(self, method: str, path: str = "", json: object = None) -> Any:
-        """A call about its firewall."""
-        answer = self.cloud.api.request(method, f"/instances/{self.id}/firewall{path}", json=json)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def add(self, **rule: Any) -> None:
-        self.wall("POST", "/rules", {**WEB, **rule})
-
-    def open_again(self) -> None:
-        """As it was in the beginning."""
-        for _ in self.wall("GET")["rules"]:
-            self.wall("DELETE", "/rules/0")
-        self.wall("PUT", json={"enable": True, "policy_in": "ACCEPT", "policy_out": "ACCEPT"})
-
-
-@pytest.fixture(scope="module")
-def guests(cloud: LocalCloud, key: Path) -> Iterator[tuple[Guest, Guest]]:
-    """Two that serve on two ports each."""
-    assert Space(cloud.data / "node" / "run").exists
-    launch = {
-        "region": "us-east-1",
-        "instance_type": "v1_cpu_small",
-        "template_name": "TINY-LINUX",
-        "username": "captain",
-        "ssh_key": key.with_suffix(".pub").read_text(),
-    }
-    answers = [cloud.api.post("/instances/launch-instance", json=launch) for _ in range(2)]
-    found = []
-    for answer in answers:
-        cloud.completed(answer)
-        shown = cloud.api.get(f"/instances/{answer.json()['vm_uuid']}").json()
-        shell = Shell(key, "captain", shown["ip_address"], shown["ssh_port"], lasting=True)
-        for port in (PORT, OTHER_PORT):
-            shell.run(saying_hello(port))
-        found.append(Guest(cloud, shown["uuid"], shown["ip_address"], shell))
-    one, other = found
-    eventually(lambda: one.reach(other) == other.reach(one) == CONNECTED, PATIENCE)
-    yield one, other
-    for guest in found:
-        assert cloud.api.delete(f"/instances/{guest.id}").json()["status"] == "success"
-    assert cloud.left_of(one.id, other.id) == NOTHING
 
 
 @pytest.fixture
-def pair(guests: tuple[Guest, Guest]) -> Iterator[tuple[Guest, Guest]]:
+def pair(cloud: LocalCloud, guests: tuple[Guest, Guest]) -> Iterator[tuple[Guest, Guest]]:
+    assert Space(cloud.data / "node" / "run").exists
     yield guests
     for guest in guests:
         guest.open_again()
