@@ -8,7 +8,6 @@ committed. The last step's checkpoint is committed with the task's end.
 import asyncio
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
