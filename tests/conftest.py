@@ -1,7 +1,10 @@
 """One PostgreSQL for the whole run, one database and one cloud a test."""
 
-import asyncio
 import gc
+
+gc.disable()  # until all is imported: what an import makes stays
+
+import asyncio
 import os
 import shutil
 import signal
@@ -144,6 +147,7 @@ def pytest_collection_finish() -> None:
     """What was imported stays: the garbage collector need not look at it again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,9 +3,13 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -50,36 +54,28 @@ class Outcome:
 
 _COVERAGE = (_PYTHON, "-m", "coverage")
 _IMAGE = ("-m", "pvelocal.images", "build", "TINY-LINUX", "--out", str(CHECKOUT / ".venv" / "tiny-linux.qcow2"))
+_WORKERS = ("-n", "4", "--dist", "loadscope", "--no-loadscope-reorder")
 
 
-def stages(real_guests: bool) -> tuple[Stage, ...]:
-    """All checks, in order. The image of the guests is built beforehand, so that no test needs the network."""
+def checks(real_guests: bool) -> tuple[Stage, ...]:
+    """What goes on side by side, longest first. The image of the guests is built before the tests, so that none needs
+    the network; test modules are compiled once instead of by each of pytest's workers."""
     image = (Stage("guest image", ((_PYTHON, *_IMAGE),)),) if real_guests else ()
-    selected = () if real_guests else ("-m", "not e2e")
     return (
+        Stage("types", ((_PYTHON, "-m", "mypy"),)),
+        Stage("test modules", ((*_PYTEST, "--collect-only", "--quiet"),)),
+        *image,
+        Stage("architecture", ((_PYTHON, str(_PROGRAMS / "lint-imports")),)),
         Stage("style", ((_PYTHON, "-m", "ruff", "check", "--quiet"),)),
         Stage("format", ((_PYTHON, "-m", "ruff", "format", "--check", "--quiet"),)),
-        Stage("types", ((_PYTHON, "-m", "mypy"),)),
-        Stage("architecture", ((_PYTHON, str(_PROGRAMS / "lint-imports")),)),
-        *image,
-        Stage(
-            "tests",
-            (
-                (*_COVERAGE, "erase"),
-                (
-                    *_COVERAGE,
-                    "run",
-                    "-m",
-                    "pytest",
-                    "-n",
-                    "4",
-                    "--dist",
-                    "loadscope",
-                    "--no-loadscope-reorder",
-                    *selected,
-                ),
-            ),
-        ),
+    )
+
+
+def tests(real_guests: bool) -> tuple[Stage, ...]:
+    """What comes after the checks, one after the other."""
+    selected = () if real_guests else ("-m", "not e2e")
+    return (
+        Stage("tests", ((*_COVERAGE, "erase"), (*_COVERAGE, "run", "-m", "pytest", *_WORKERS, *selected))),
         Stage("coverage", ((*_COVERAGE, "combine", "--quiet"), (*_COVERAGE, "report", "--skip-covered"))),
     )
 
@@ -99,11 +95,12 @@ def command(pytest_arguments: tuple[str, ...]) -> None:
     complete = _provided("Tests of the console in a browser and a VNC viewer are", CONSOLE_TESTS) and real_guests
     if pytest_arguments:
         sys.exit(_run((*_PYTEST, *pytest_arguments)))
-    outcomes = [_check(stage) for stage in stages(real_guests)]
+    started = time.monotonic()
+    outcomes = [*_side_by_side(checks(real_guests)), *map(_one, tests(real_guests))]
     click.echo()
     for outcome in outcomes:
         click.secho(str(outcome), fg=None if outcome.passed else "red")
-    click.echo(f"{'all':<22} {'':6} {sum(outcome.seconds for outcome in outcomes):8.1f} s")
+    click.echo(f"{'all':<22} {'':6} {time.monotonic() - started:8.1f} s")
     if not complete:
         click.secho("Not everything was tested: system packages are missing (see above).", fg="yellow")
     # Only where nobody reads the notice does a missing package have to fail.
@@ -120,16 +117,38 @@ def _provided(tests: str, packages: tuple[SystemPackage, ...]) -> bool:
     return True
 
 
-def _check(stage: Stage) -> Outcome:
+def _side_by_side(stages: Sequence[Stage]) -> list[Outcome]:
+    """As many at a time as there are processors. Only what one that fails has printed is shown."""
+
+    def quietly(stage: Stage) -> Outcome:
+        with tempfile.TemporaryFile() as output:
+            outcome = _outcome(stage, output)
+            click.secho(f"── {outcome}", bold=True, fg=None if outcome.passed else "red")
+            if not outcome.passed:
+                output.seek(0)
+                click.echo(output.read().decode(errors="replace"))
+        return outcome
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return list(threads.map(quietly, stages))
+
+
+def _one(stage: Stage) -> Outcome:
     click.secho(f"── {stage.name}", bold=True)
+    return _outcome(stage)
+
+
+def _outcome(stage: Stage, output: IO[bytes] | None = None) -> Outcome:
     started = time.monotonic()
-    passed = all(_run(arguments) == 0 for arguments in stage.commands)
+    passed = all(_run(arguments, output) == 0 for arguments in stage.commands)
     return Outcome(stage.name, passed, time.monotonic() - started)
 
 
-def _run(arguments: tuple[str, ...]) -> int:
+def _run(arguments: tuple[str, ...], output: IO[bytes] | None = None) -> int:
     """Runs in the checkout. Ctrl-C reaches the program as well, which then ends by itself."""
-    with subprocess.Popen(arguments, cwd=CHECKOUT) as process:
+    # Dozens of processes are started, and without bytecode each of them compiles everything anew.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with subprocess.Popen(arguments, cwd=CHECKOUT, env=environment, stdout=output, stderr=output) as process:
         while True:
             try:
                 return process.wait()

@@ -1,4 +1,6 @@
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from bluelobster.system_packages import CannotInstall
 from bluelobster.testing import Stage
 
 PASSES = (sys.executable, "-c", "print('fine')")
-FAILS = (sys.executable, "-c", "raise SystemExit(3)")
+FAILS = (sys.executable, "-c", "raise SystemExit('what went wrong')")
 
 
 @pytest.fixture(autouse=True)
@@ -22,24 +24,42 @@ def incomplete(packages: object, say: object) -> None:
     raise CannotInstall("QEMU not installed", "sudo apt-get install it")
 
 
+def stages_are(monkeypatch: pytest.MonkeyPatch, checks: Sequence[Stage], tests: Sequence[Stage] = ()) -> None:
+    monkeypatch.setattr(testing, "checks", lambda _real_guests: checks)
+    monkeypatch.setattr(testing, "tests", lambda _real_guests: tests)
+
+
 def test_all_stages_run_and_their_times_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        testing, "stages", lambda _real_guests: (Stage("one", (PASSES, PASSES)), Stage("two", (PASSES,)))
-    )
+    stages_are(monkeypatch, [Stage("one", (PASSES, PASSES)), Stage("two", (PASSES,))], [Stage("three", (PASSES,))])
     answer = CliRunner().invoke(testing.command)
     assert answer.exit_code == 0
-    assert [line.split()[:2] for line in answer.output.splitlines()[-3:-1]] == [["one", "passed"], ["two", "passed"]]
+    told = [line.split()[:2] for line in answer.output.splitlines()[-4:-1]]
+    assert told == [["one", "passed"], ["two", "passed"], ["three", "passed"]]
 
 
 def test_a_failed_stage_fails_the_whole_but_not_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     touch = (sys.executable, "-c", f"open({str(tmp_path / 'ran')!r}, 'w')")
     never = (sys.executable, "-c", f"open({str(tmp_path / 'never')!r}, 'w')")
-    monkeypatch.setattr(testing, "stages", lambda _real_guests: (Stage("one", (FAILS, never)), Stage("two", (touch,))))
+    stages_are(monkeypatch, [Stage("one", (FAILS, never)), Stage("other", (PASSES,))], [Stage("two", (touch,))])
     answer = CliRunner().invoke(testing.command)
     assert answer.exit_code == 1
     assert "one                    FAILED" in answer.output
+    assert "what went wrong" in answer.output
+    assert "fine" not in answer.output
     assert (tmp_path / "ran").exists()
     assert not (tmp_path / "never").exists()
+
+
+def test_checks_go_on_side_by_side(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    for name in ("here", "there"):
+        os.mkfifo(tmp_path / name)
+    stages_are(
+        monkeypatch,
+        [Stage("writes", (("sh", "-c", f"echo >{tmp_path}/here; read answer <{tmp_path}/there"),)),
+         Stage("reads", (("sh", "-c", f"read answer <{tmp_path}/here; echo >{tmp_path}/there"),))],
+    )  # fmt: skip
+    assert CliRunner().invoke(testing.command).exit_code == 0
 
 
 def test_arguments_are_pytests_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +78,7 @@ def test_arguments_are_pytests_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_missing_system_packages_are_said_plainly_and_fail_only_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(testing, "ensure_packages", incomplete)
-    monkeypatch.setattr(testing, "stages", lambda _real_guests: (Stage("one", (PASSES,)),))
+    stages_are(monkeypatch, [Stage("one", (PASSES,))])
     answer = CliRunner().invoke(testing.command)
     assert answer.exit_code == 0
     assert "Run: sudo apt-get install it" in answer.output
@@ -72,3 +92,11 @@ def test_stages_run_in_the_checkout(monkeypatch: pytest.MonkeyPatch, capfd: pyte
     where = (sys.executable, "-c", "import os; print(os.getcwd())")
     assert testing._run(where) == 0
     assert capfd.readouterr().out.strip() == str(testing.CHECKOUT)
+
+
+def test_bytecode_is_kept_whatever_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert testing._run((sys.executable, "-c", "import sys; print(sys.dont_write_bytecode)")) == 0
+    assert capfd.readouterr().out.strip() == "False"
