@@ -21,7 +21,7 @@ CONTRACT = json.loads(Path(__file__).with_name("contract.json").read_text())
 MISSING: set[tuple[str, str]] = set()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def served() -> dict[str, Any]:
     return create_app(Settings(database_url="postgresql://nowhere", secret_key=new_key())).openapi()
 
