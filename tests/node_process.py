@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-import os
 import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import httpx
@@ -16,9 +17,22 @@ from bluelobster.catalog.hosts import Capacity, NewHost, find_host, save_host
 from bluelobster.db.pool import transaction
 from bluelobster.pve import Endpoint
 from cloud import IMAGE, TestCloud
+from forks import processes
+from pvelocal.__main__ import main
 
-SOURCE = Path(__file__).parents[1] / "src"
 SECONDS = 20
+
+
+def live(output: Connection, arguments: list[str]) -> None:
+    """As its command would; what it says goes to `output`."""
+    sys.argv[1:] = arguments
+    with open(output.fileno(), "w", closefd=False) as sys.stdout:
+        main()
+
+
+def first_line(output: Connection) -> str:
+    with output, open(output.fileno(), closefd=False) as lines:
+        return lines.readline()
 
 
 @dataclass
@@ -27,26 +41,28 @@ class NodeProcess:
 
     data: Path
     port: int = 0
-    process: asyncio.subprocess.Process | None = None
+    process: BaseProcess | None = None
 
     async def start(self) -> None:
         """Returns when it answers."""
-        self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pvelocal", "--data", self.data, "--guests", "simulated", "--faults"),
-            *("--keep-guests", "--port", str(self.port)),
-            env=os.environ | {"PYTHONPATH": str(SOURCE)},
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert self.process.stdout is not None
+        options = ("--data", str(self.data), "--guests", "simulated", "--faults", "--keep-guests")
+        reader, writer = processes.Pipe(duplex=False)
+        self.process = processes.Process(target=live, args=(writer, [*options, "--port", str(self.port)]))
+        self.process.start()
+        writer.close()
         async with asyncio.timeout(SECONDS):
-            line = (await self.process.stdout.readline()).decode()
+            line = await asyncio.to_thread(first_line, reader)
         assert "listens on" in line
         self.port = int(line.rpartition(":")[2])
 
+    async def ended(self) -> None:
+        assert self.process is not None
+        await asyncio.to_thread(self.process.join)
+
     async def kill(self) -> None:
-        if self.process is not None and self.process.returncode is None:
+        if self.process is not None:
             self.process.kill()
-            await self.process.wait()
+            await self.ended()
 
     @property
     def endpoint(self) -> Endpoint:

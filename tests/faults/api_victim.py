@@ -16,7 +16,7 @@ from bluelobster.db import pool
 from bluelobster.instances import routes
 from bluelobster.settings import Settings
 from cloud import api_client
-from faults.victim import processes
+from forks import processes
 
 
 def start_api(

@@ -60,8 +60,7 @@ class NodeVictim:
         self.dead = True
 
     async def come_back(self) -> None:
-        assert self.node.process is not None
-        await self.node.process.wait()
+        await self.node.ended()
         self.dead = False
         await self.node.start()
 

@@ -6,7 +6,6 @@ committed. The last step's checkpoint is committed with the task's end.
 """
 
 import asyncio
-import multiprocessing
 import os
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -19,10 +18,9 @@ from bluelobster.tasks.engine import Engine
 from bluelobster.tasks.run import Run
 from bluelobster.tasks.way import Leg, Way
 from bluelobster.worker import work
+from forks import processes
 
 SECONDS = 30.0
-processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload([__name__, "bluelobster.worker"])
 
 Reached = Callable[[str], None]
 

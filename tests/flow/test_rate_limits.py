@@ -18,7 +18,8 @@ from bluelobster.http import shared_rates
 from bluelobster.http.rates import MANY, MemoryRates, Rate
 from bluelobster.settings import Settings
 from cloud import TestCloud, api_client, eventually, running_cloud
-from faults.victim import end, processes
+from faults.victim import end
+from forks import processes
 from redis_server import PROGRAM, RedisServer
 
 needs_redis = pytest.mark.skipif(PROGRAM is None, reason="redis-tools is not installed")
