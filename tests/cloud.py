@@ -108,11 +108,11 @@ class TestCloud:
     async def ended(self, task_id: str) -> dict[str, Any]:
         """The task, once it has ended."""
 
-        async def look() -> dict[str, Any] | None:
-            task: dict[str, Any] = (await self.customer.get(f"/tasks/{task_id}")).json()
-            return task if task["status"] in {"COMPLETED", "FAILED"} else None
+        async def has_ended() -> bool:
+            return await self.one("select ended_at is not null from tasks where id = %s", task_id) is not False
 
-        ended: dict[str, Any] = await eventually(look)
+        await eventually(has_ended)
+        ended: dict[str, Any] = (await self.customer.get(f"/tasks/{task_id}")).json()
         return ended
 
     async def completed(self, task_id: str) -> dict[str, Any]:
@@ -211,7 +211,7 @@ async def running_cloud(
         database_url=database,
         database_connections=CONNECTIONS,
         secret_key=new_key(),
-        reconcile_seconds=0.1,
+        reconcile_seconds=0.3,
         poll_seconds=0.1,
         lease_seconds=LEASE_SECONDS,
         transaction_idle_seconds=idle_seconds,

@@ -10,7 +10,7 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from bluelobster.clock import Clock
-from bluelobster.db.pool import Pool, transaction
+from bluelobster.db.pool import Pool
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ class Job:
 async def claim_slot(pool: Pool, name: str, every_seconds: float, clock: Clock) -> bool:
     """Whether this process may do the job now; at most one process hears yes each period."""
     now = clock.now()
-    async with transaction(pool) as tx:
-        done = await tx.execute(
+    async with pool.connection() as connection:
+        done = await connection.execute(
             """insert into periodic (job, next_run) values (%s, %s)
                on conflict (job) do update set next_run = excluded.next_run where periodic.next_run <= %s""",
             (name, now + timedelta(seconds=every_seconds), now),
