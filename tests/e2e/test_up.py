@@ -22,9 +22,10 @@ def test_data_and_machines_are_found_again(tmp_path: Path) -> None:
         answer = cloud.api.post("/instances/launch-instance", json=launch)
         cloud.completed(answer)
         credentials = (data / "credentials.json").read_text()
-        second = subprocess.run(command_of(data, "auto"), capture_output=True, text=True)
+        port = str(cloud.api.base_url.port)
+        second = subprocess.run(command_of(data, "auto", "--port", port), capture_output=True, text=True)
         assert second.returncode == 1
-        assert str(data) in second.stderr
+        assert f"another `up` is running on {data}" in second.stderr
         assert "Traceback" not in second.stderr
     started = time.time_ns()
     with data.with_name("data.up.log").open("ab") as log:
