@@ -2,7 +2,7 @@
 
 import gc
 
-gc.disable()  # until all is imported: what an import makes stays
+gc.disable()  # while modules are imported: what an import makes stays
 
 import asyncio
 import os
@@ -23,6 +23,8 @@ from bluelobster.db.embedded import EmbeddedPostgres
 from bluelobster.db.migrate import migrate
 from cloud import TestCloud, running_cloud
 from e2e.shared_cloud import end_shared_cloud
+
+gc.enable()
 
 TEMPLATE = "bluelobster_template"
 STORIES = ("tests/e2e/", "tests/faults/", "tests/property/", "tests/contract/test_schemathesis.py")
@@ -147,7 +149,6 @@ def pytest_collection_finish() -> None:
     """What was imported stays: the garbage collector need not look at it again and again."""
     gc.collect()
     gc.freeze()
-    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -101,12 +101,12 @@ class Cloud:
         data = self.wishes.data
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         (data / "logs").mkdir(exist_ok=True)
-        self.guests = choose_guests(self.wishes.guests, data)
         say("starting PostgreSQL …")
         await self._stack.enter_async_context(self._database)
         # Not before it is known that no other `up` runs on the data: it may be the one that has the port.
         port = self.wishes.port or free_port()
         must_be_free(port)
+        self.guests = choose_guests(self.wishes.guests, data)
         migrate(self._database.dsn)
         settings = self._settings(self._database.dsn, port)
         say("starting the node …")
