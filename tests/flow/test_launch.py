@@ -2,9 +2,13 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from bluelobster.db.pool import transaction
+from bluelobster.instances.place import reserve_gpus
+from bluelobster.instances.wanted import Size
 from cloud import CLEAN, LAUNCH, SSH_KEY, TestCloud
 from pvelocal.faults import Fault
 
@@ -113,6 +117,17 @@ async def test_no_capacity_is_a_conflict(idle_cloud: TestCloud) -> None:
     said = await refused(idle_cloud, 409, instance_type="gpu_4x_a5000")
     assert said["error"] == "resource_conflict"
     assert (await refused(idle_cloud, 409, region="us-east-dev"))["error"] == "resource_conflict"
+
+
+async def test_no_more_gpus_are_taken_than_were_asked_for_however_the_database_goes_about_it(
+    idle_cloud: TestCloud,
+) -> None:
+    instance_id = UUID((await idle_cloud.launch())["vm_uuid"])
+    async with transaction(idle_cloud.parts.pool) as tx:
+        for way in ("hashjoin", "mergejoin", "hashagg", "sort", "material"):
+            await tx.execute(f"set local enable_{way} = off")
+        await reserve_gpus(tx, instance_id, "px1", Size(vcpus=1, memory_gb=1, disk_gb=1, gpus=1, gpu_model="A4000"))
+    assert await idle_cloud.one("select count(*) from gpus where instance_id is not null") == 1
 
 
 async def test_gpus_are_given_once_each_however_many_ask(idle_cloud: TestCloud) -> None:

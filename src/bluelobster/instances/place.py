@@ -84,11 +84,13 @@ async def reserve_gpus(tx: Tx, instance_id: UUID, host_id: str, size: Size) -> N
     """Take the GPUs on a host. Raises HostFilledUp."""
     if size.gpus == 0:
         return
+    # Materialized: a plan that looked for free ones once for every GPU would take them all.
     cursor = await tx.execute(
-        """update gpus set instance_id = %s where id in (
+        """with free as materialized (
              select id from gpus where host_id = %s and model = %s and instance_id is null
-             order by mapping limit %s for update skip locked) returning 1""",
-        (instance_id, host_id, size.gpu_model, size.gpus),
+             order by mapping limit %s for update skip locked)
+           update gpus set instance_id = %s where id in (select id from free) returning 1""",
+        (host_id, size.gpu_model, size.gpus, instance_id),
     )
     if len(await cursor.fetchall()) != size.gpus:
         raise HostFilledUp
