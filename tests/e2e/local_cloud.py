@@ -19,6 +19,7 @@ T = TypeVar("T")
 START_SECONDS = 240.0
 STOP_SECONDS = 90.0
 TASK_SECONDS = 180.0
+LOOK_AGAIN_SECONDS = 0.25
 
 
 @dataclass
@@ -161,7 +162,7 @@ def eventually(look: Callable[[], T | None], seconds: float) -> T:
         if found:
             return found
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
-        time.sleep(0.1)
+        time.sleep(LOOK_AGAIN_SECONDS)
 
 
 @contextmanager
