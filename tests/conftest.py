@@ -9,31 +9,35 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
 import pytest
+import uvloop
 from coverage import Coverage
+from psycopg_pool import AsyncConnectionPool
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from bluelobster.db.embedded import EmbeddedPostgres
 from bluelobster.db.migrate import migrate
 from cloud import TestCloud, running_cloud
+from databases import ADDRESS, TEMPLATE, new_database, renewed_database
 from e2e.shared_cloud import end_shared_cloud
+from kept_connections import KeptConnection
+from run_folder import VARIABLE as RUN_FOLDER
+from run_folder import run_folder
 
 gc.enable()
 
-TEMPLATE = "bluelobster_template"
 STORIES = ("tests/e2e/", "tests/faults/", "tests/property/", "tests/contract/test_schemathesis.py")
 TOGETHER = ("tests/e2e/test_", "tests/wrapper/test_wrapper.py")
-FOLDERS_TOGETHER = ("tests/e2e/networks/",)
+FOLDERS_TOGETHER = ("tests/e2e/machines/",)
+ON_ASYNCIO = ("tests/e2e/", "tests/pvelocal/qemu/", "tests/db/")
 TRACE_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 ROOM = 2 << 30
-ADDRESS = "BLUELOBSTER_TEST_SERVER"
-CLOUD = "BLUELOBSTER_TEST_CLOUD"
 server = pytest.StashKey[tuple[EmbeddedPostgres, Path]]()
 
 
@@ -52,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
         connection.execute(f"create database {TEMPLATE}")
     migrate(postgres.dsn_of(TEMPLATE))
     os.environ[ADDRESS] = postgres.dsn_of("{name}")
-    os.environ[CLOUD] = tempfile.mkdtemp(prefix="bluelobster-cloud-")
+    os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="bluelobster-run-")
 
 
 @pytest.hookimpl(trylast=True)
@@ -60,7 +64,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """What the cloud of the run leaves behind fails the run."""
     if server not in session.config.stash:
         return
-    folder = Path(os.environ[CLOUD])
+    folder = run_folder()
     for problem in end_shared_cloud(folder):
         print(f"\nAfter the shared cloud, {problem}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -84,18 +88,25 @@ def memory() -> Path | None:
     return folder if roomy else None
 
 
-def dsn_of(name: str) -> str:
-    return os.environ[ADDRESS].replace("%7Bname%7D", name)
+@pytest.fixture(scope="session")
+def connections_are_kept() -> Iterator[None]:
+    """From one test to the next."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "bluelobster.db.pool.AsyncConnectionPool", partial(AsyncConnectionPool, connection_class=KeptConnection)
+        )
+        yield
+    KeptConnection.forget_all_but(set())
 
 
 @pytest.fixture
-def database() -> Iterator[str]:
-    """The address of a database of this test's own, migrated and empty."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(dsn_of("postgres"), autocommit=True) as connection:
-        connection.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
-        yield dsn_of(name)
-        connection.execute(f"drop database {name} with (force)")
+def database(connections_are_kept: None, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a database as the migrations left it."""
+    if request.node.get_closest_marker("own_database"):
+        with new_database() as address:
+            yield address
+    else:
+        yield renewed_database()
 
 
 @pytest.fixture
@@ -109,6 +120,13 @@ async def idle_cloud(database: str, tmp_path: Path) -> AsyncIterator[TestCloud]:
     """A cloud without a worker: what is asked for stays queued."""
     async with running_cloud(database, tmp_path, worker=False) as running:
         yield running
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop that API and workers run on, and nodes with simulated guests; those with real ones have asyncio's."""
+    if item.nodeid.startswith(ON_ASYNCIO):
+        return {"asyncio": asyncio.new_event_loop}
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.hookimpl(wrapper=True)

@@ -26,6 +26,7 @@ def test_a_secret_key_is_made_once_and_for_its_owner_alone(shell: Shell) -> None
     assert shell.refuses("secret-key nowhere/key") == "cannot write nowhere/key: No such file or directory"
 
 
+@pytest.mark.own_database
 def test_migrate(shell: Shell) -> None:
     assert shell.does("migrate") == "the database is up to date\n"
 

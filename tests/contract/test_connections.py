@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from bluelobster.access.route import reading_of, transaction_of, uses
-from cloud import built_routes
+from cloud import built_app
 
 
 def every_route(routes: Iterable[BaseRoute]) -> list[APIRoute]:
@@ -21,7 +21,7 @@ def every_route(routes: Iterable[BaseRoute]) -> list[APIRoute]:
     return found
 
 
-ROUTES = every_route(built_routes())
+ROUTES = every_route(built_app().routes)
 
 
 def test_all_routes_are_looked_at() -> None:

@@ -1,6 +1,5 @@
 """The cloud that the tests with real guests share, and a customer's key."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,14 +7,13 @@ import pytest
 
 from e2e.local_cloud import LocalCloud, new_key
 from e2e.shared_cloud import shared_cloud
-
-FOLDER = "BLUELOBSTER_TEST_CLOUD"
+from run_folder import run_folder
 
 
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[LocalCloud]:
     """As its customer."""
-    with shared_cloud(Path(os.environ[FOLDER])) as running:
+    with shared_cloud(run_folder()) as running:
         yield running
 
 

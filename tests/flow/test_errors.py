@@ -54,6 +54,7 @@ async def test_a_password_is_never_repeated(idle_cloud: TestCloud) -> None:
         assert "hunter2" not in answer.text
 
 
+@pytest.mark.own_database
 async def test_a_crash_is_answered_with_a_request_id(idle_cloud: TestCloud) -> None:
     async with idle_cloud.parts.pool.connection() as connection:
         await connection.execute("alter table tasks rename to elsewhere")

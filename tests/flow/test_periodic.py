@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import pytest
 from psycopg import sql
 
 from bluelobster.clock import SystemClock
@@ -75,6 +76,7 @@ async def test_a_job_that_fails_is_done_again(database: str) -> None:
         await asyncio.wait([doing])
 
 
+@pytest.mark.own_database
 async def test_tasks_are_kept_for_seven_days(idle_cloud: TestCloud) -> None:
     async with idle_cloud.worker():
         ended = (await idle_cloud.launch())["task_id"]

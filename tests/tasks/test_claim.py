@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from bluelobster.tasks.run import claim
 from cloud import TestCloud, eventually
 
@@ -18,6 +20,7 @@ WAIT = """
 WAITING = "select count(*) from pg_locks where locktype = 'advisory' and not granted and objid = 1"
 
 
+@pytest.mark.own_database
 async def test_what_is_committed_meanwhile_is_claimed_with_its_task(idle_cloud: TestCloud) -> None:
     pool = idle_cloud.parts.pool
     async with pool.connection() as lock:

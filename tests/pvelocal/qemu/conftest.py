@@ -1,5 +1,6 @@
 """TINY-LINUX, built once, and a hypervisor whose guests end with the test."""
 
+import fcntl
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pvelocal.images.__main__ import default_cache
 from pvelocal.images.catalogue import IMAGES
 from pvelocal.qemu.hypervisor import PROGRAMS, QemuHypervisor
 from pvelocal.qemu.programs import ProgramMissing, require
+from run_folder import run_folder
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +25,14 @@ def qemu() -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_linux(qemu: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image; the cache knows it by the builder's source and the versions of its packages."""
-    image = tmp_path_factory.mktemp("image") / "tiny-linux.qcow2"
-    IMAGES["TINY-LINUX"].build(image, default_cache(), lambda line: None)
+def tiny_linux(qemu: None) -> Path:
+    """The image, which the first of the run's processes that needs it builds."""
+    folder = run_folder()
+    image = folder / "tiny-linux.qcow2"
+    with (folder / "image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not image.exists():
+            IMAGES["TINY-LINUX"].build(image, default_cache(), lambda line: None)
     return image
 
 
