@@ -50,8 +50,8 @@ def _start(folder: Path) -> None:
     settings = {
         "BLUELOBSTER_RATE_BURST": "100000",
         "BLUELOBSTER_ISO_ALLOWED_NETWORKS": "127.0.0.1/32",
-        "BLUELOBSTER_CHARGE_SECONDS": "2",
-        "BLUELOBSTER_ENFORCE_SECONDS": "1",
+        "BLUELOBSTER_CHARGE_SECONDS": "3",
+        "BLUELOBSTER_ENFORCE_SECONDS": "2",
         "LOG": str(log),
     }
     started = time.time_ns()

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from local_guests import Person, cloud_init, disk, guest, nic
+from local_guests import Person, cloud_init, disk, guest, nic, saying_hello
+from pvelocal.firewall import Firewall, IpSet, Rule
 from pvelocal.hypervisor import AgentUnavailable, Counters, GuestSpec, HypervisorError
 from pvelocal.qemu.hypervisor import QemuHypervisor
 
@@ -23,6 +24,11 @@ VMID = 101
 # Of this process alone: tests may run side by side.
 ADDRESS = f"127.65.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
 SECONDS = 90.0
+OPEN = Firewall(
+    {"enable": 1, "macfilter": 1, "ipfilter": 1, "policy_in": "ACCEPT", "policy_out": "ACCEPT"},
+    ip_sets={"ipfilter-net0": IpSet((ADDRESS,))},
+)
+WEB = 8080
 
 
 async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
@@ -82,7 +88,8 @@ async def machine(hypervisor: QemuHypervisor, tiny_linux: Path, person: Person, 
         cores=2,
         gpus=2,
         disks=(disk(str(path)),),
-        nics=(nic(f"{ADDRESS}/24"),),
+        nics=(replace(nic(f"{ADDRESS}/24"), firewall=True),),
+        firewall=OPEN,
         cloud_init=cloud_init("first-name", "alice", person.public_key),
     )
     await hypervisor.start(spec)
@@ -95,6 +102,7 @@ async def machine(hypervisor: QemuHypervisor, tiny_linux: Path, person: Person, 
 async def test_a_guest_s_life(machine: Machine, tmp_path: Path) -> None:
     await has_what_was_ordered(machine)
     await talks_through_its_agent(machine)
+    await is_reached_where_rules_allow(machine)
     await refuses_a_second_start(machine)
     await grows_while_it_runs(machine)
     await moves_its_counters(machine)
@@ -122,6 +130,28 @@ async def talks_through_its_agent(machine: Machine) -> None:
     assert await hypervisor.agent(VMID, "guest-fsfreeze-thaw") == 1
     with pytest.raises(HypervisorError, match="Agent error"):
         await hypervisor.agent(VMID, "guest-no-such-command")
+
+
+async def is_reached_where_rules_allow(machine: Machine) -> None:
+    """Without a namespace: port by port."""
+    hypervisor = machine.hypervisor
+    await machine.run(saying_hello(WEB))
+    await nobody_answers(WEB)
+    web = Rule("in", "ACCEPT", 1, proto="tcp", dport=str(WEB))
+    walled = replace(OPEN, rules=(web,), options={**OPEN.options, "policy_in": "DROP"})
+    await hypervisor.apply_firewall(VMID, walled)
+    reader, writer = await asyncio.open_connection(ADDRESS, WEB)
+    assert await reader.read() == b"hello\n"
+    writer.close()
+    await nobody_answers(hypervisor.ssh_port)
+    await hypervisor.apply_firewall(VMID, None)
+    assert await machine.run("hostname") == "first-name"
+    assert hypervisor.firewall_limitations(OPEN) == []
+
+
+async def nobody_answers(port: int) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(ADDRESS, port)
 
 
 async def refuses_a_second_start(machine: Machine) -> None:

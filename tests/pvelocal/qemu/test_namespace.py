@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local_guests import Person, cloud_init, disk, guest, nic, saying_hello
+from local_guests import Person, cloud_init, disk, guest, nic
 from pvelocal.firewall import Firewall, IpSet, Rule
 from pvelocal.hypervisor import HypervisorError
 from pvelocal.published import SSH
@@ -125,32 +125,3 @@ async def test_a_guest_is_found_again(qemu: None, tiny_linux: Path, person: Pers
     finally:
         await later.close(keep_guests=False)
     assert not Space(tmp_path / "guests").exists
-
-
-@pytest.mark.e2e
-async def test_without_a_namespace_ports_are_let_in_one_by_one(
-    qemu: None, tiny_linux: Path, person: Person, tmp_path: Path
-) -> None:
-    path = tmp_path / "images" / "vm-101-disk-0.qcow2"
-    hypervisor = QemuHypervisor(tmp_path / "guests", "slirp")
-    person.known_hosts.unlink(missing_ok=True)
-    await hypervisor.open()
-    try:
-        await hypervisor.create_disk(path, 0, tiny_linux)
-        cloud = cloud_init("inside", "alice", person.public_key)
-        await hypervisor.start(guest(disks=(disk(str(path)),), nics=(CARD,), firewall=OPEN, cloud_init=cloud))
-        await person.login("alice", ADDRESS, hypervisor.ssh_port, saying_hello(8080))
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection(ADDRESS, 8080)
-        web = Rule("in", "ACCEPT", 1, proto="tcp", dport="8080")
-        await hypervisor.apply_firewall(101, replace(OPEN, rules=(web,), options={**OPEN.options, "policy_in": "DROP"}))
-        reader, writer = await asyncio.open_connection(ADDRESS, 8080)
-        assert await reader.read() == b"hello\n"
-        writer.close()
-        with pytest.raises(ConnectionRefusedError):
-            await asyncio.open_connection(ADDRESS, hypervisor.ssh_port)
-        await hypervisor.apply_firewall(101, None)
-        assert await person.login("alice", ADDRESS, hypervisor.ssh_port, "hostname") == "inside"
-        assert hypervisor.firewall_limitations(OPEN) == []
-    finally:
-        await hypervisor.close(keep_guests=False)

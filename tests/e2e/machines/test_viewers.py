@@ -4,7 +4,6 @@ import asyncio
 import shutil
 import struct
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import pytest
 from bluelobster.console.rfb import vnc_response
 from bluelobster.system_packages import CONSOLE_TESTS, missing_packages
 from e2e.browser import Page, browser
-from e2e.local_cloud import LocalCloud, Shell, eventually
-from e2e.shared_cloud import SMALL
+from e2e.local_cloud import Shell, eventually
+from e2e.machines.guest import PASSWORD, Guest
 from viewers import plain_viewer
 
 MISSING = ", ".join(package.name for package in missing_packages(CONSOLE_TESTS))
@@ -22,7 +21,6 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(bool(MISSING), reason=f"Debian packages are not installed: {MISSING}"),
 ]
-PASSWORD = "correct-horse-7"
 PATIENCE = 30.0
 # The key with which every VNC program hides the passwords in its files.
 FILE_KEY = "\x17\x52\x6b\x06\x23\x4e\x58\x07"
@@ -43,28 +41,8 @@ LIT = """(() => {
 })()"""
 
 
-@pytest.fixture(scope="module")
-def machine(cloud: LocalCloud, key: Path) -> Iterator[tuple[str, Shell]]:
-    """The path of a machine that runs, and a way into it besides its console."""
-    launch = {
-        "region": "us-east-1",
-        "instance_type": SMALL,
-        "template_name": "TINY-LINUX",
-        "username": "captain",
-        "name": "looked-at",
-        "ssh_key": key.with_suffix(".pub").read_text(),
-        "password": PASSWORD,
-    }
-    answer = cloud.api.post("/instances/launch-instance", json=launch)
-    cloud.completed(answer)
-    path = f"/instances/{answer.json()['vm_uuid']}"
-    shown = cloud.api.get(path).json()
-    yield path, Shell(key, "captain", shown["ip_address"], shown["ssh_port"])
-    assert cloud.api.delete(path).json()["status"] == "success"
-
-
-def ticket_for(cloud: LocalCloud, path: str) -> dict[str, Any]:
-    answer = cloud.api.post(f"{path}/console")
+def ticket_for(guest: Guest) -> dict[str, Any]:
+    answer = guest.cloud.api.post(f"{guest.path}/console")
     assert answer.status_code == 200, answer.text
     ticket: dict[str, Any] = answer.json()
     return ticket
@@ -80,8 +58,8 @@ async def types(page: Page, text: str) -> int:
     return lit
 
 
-def test_a_vnc_viewer_takes_a_picture(cloud: LocalCloud, machine: tuple[str, Shell], tmp_path: Path) -> None:
-    ticket = ticket_for(cloud, machine[0])
+def test_a_vnc_viewer_takes_a_picture(stranger: Guest, tmp_path: Path) -> None:
+    ticket = ticket_for(stranger)
     password, picture = tmp_path / "password", tmp_path / "viewer.jpg"
     password.write_bytes(vnc_response(FILE_KEY, ticket["password"].encode()))
     command = ["vncsnapshot", "-passwd", str(password), f"{ticket['host']}::{ticket['port']}", str(picture)]
@@ -97,9 +75,9 @@ def test_a_vnc_viewer_takes_a_picture(cloud: LocalCloud, machine: tuple[str, She
     assert "authentication failed" in again.stderr.lower()
 
 
-async def test_several_viewers_come_at_once(cloud: LocalCloud, machine: tuple[str, Shell]) -> None:
+async def test_several_viewers_come_at_once(stranger: Guest) -> None:
     """QEMU knows one password at a time; theirs are all different."""
-    tickets = [ticket_for(cloud, machine[0]) for _ in range(6)]
+    tickets = [ticket_for(stranger) for _ in range(6)]
 
     async def look(ticket: dict[str, Any]) -> tuple[int, int]:
         async with plain_viewer(ticket["host"], ticket["port"], ticket["password"]) as viewer:
@@ -108,9 +86,9 @@ async def test_several_viewers_come_at_once(cloud: LocalCloud, machine: tuple[st
     assert await asyncio.gather(*map(look, tickets)) == [(720, 400)] * 6
 
 
-async def test_a_browser_at_the_console(cloud: LocalCloud, machine: tuple[str, Shell], tmp_path: Path) -> None:
-    path, shell = machine
-    ticket = ticket_for(cloud, path)
+async def test_a_browser_at_the_console(stranger: Guest, tmp_path: Path) -> None:
+    shell = stranger.shell
+    ticket = ticket_for(stranger)
     async with browser(shutil.which("chromium") or "", tmp_path / "profile") as page:
         await page.visit(ticket["console_url"])
         await page.until(CONNECTED)
@@ -126,9 +104,9 @@ async def test_a_browser_at_the_console(cloud: LocalCloud, machine: tuple[str, S
         await page.visit(ticket["console_url"])
         assert await page.until(f"{ENDED} && {TITLE}") == "This link does not work any more"
 
-        await page.visit(ticket_for(cloud, path)["console_url"])
+        await page.visit(ticket_for(stranger)["console_url"])
         await page.until(CONNECTED)
-        cloud.completed(cloud.api.post(f"{path}/force-shutdown"))
+        stranger.cloud.completed(stranger.cloud.api.post(f"{stranger.path}/force-shutdown"))
         assert await page.until(f"{ENDED} && {TITLE}") == "The console has ended"
 
 

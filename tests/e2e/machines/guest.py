@@ -12,6 +12,12 @@ from e2e.shared_cloud import SMALL
 CONNECTED, REFUSED, TIMED_OUT = "connected", "refused", "timed out"
 PORT, OTHER_PORT = 8080, 8081
 SECONDS = 3
+PASSWORD = "correct-horse-7"
+SCRIPT = """#!/bin/sh
+mkdir /srv
+echo began >> /srv/log
+exit 7
+"""
 WEB = {"type": "in", "proto": "tcp", "dport": str(PORT), "action": "ACCEPT"}
 
 
@@ -24,6 +30,11 @@ class Guest:
     address: str
     internal: str
     shell: Shell
+
+    @property
+    def path(self) -> str:
+        """Where the API has it."""
+        return f"/instances/{self.id}"
 
     @property
     def inner(self) -> str:
@@ -40,7 +51,7 @@ class Guest:
 
     def wall(self, method: str, path: str = "", json: object = None) -> Any:
         """A call about its firewall."""
-        answer = self.cloud.api.request(method, f"/instances/{self.id}/firewall{path}", json=json)
+        answer = self.cloud.api.request(method, f"{self.path}/firewall{path}", json=json)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -62,12 +73,13 @@ def launched(cloud: LocalCloud, answer: httpx.Response, key: Path) -> Guest:
     return Guest(cloud, shown["uuid"], shown["ip_address"], shown["internal_ip"], shell)
 
 
-def ask_for_one(cloud: LocalCloud, key: Path) -> httpx.Response:
+def ask_for_one(cloud: LocalCloud, key: Path, **more: str) -> httpx.Response:
     launch = {
         "region": "us-east-1",
         "instance_type": SMALL,
         "template_name": "TINY-LINUX",
         "username": "captain",
         "ssh_key": key.with_suffix(".pub").read_text(),
+        **more,
     }
     return cloud.api.post("/instances/launch-instance", json=launch)

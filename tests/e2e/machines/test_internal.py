@@ -1,36 +1,23 @@
 """Networks between real machines: one more address without a reboot, and who reaches whom inside."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, opened
-from e2e.networks.guest import Guest, ask_for_one, launched
+from e2e.local_cloud import LocalCloud, Shell, eventually
+from e2e.machines.guest import Guest
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 30.0
 
 
-@pytest.fixture
-def others(cloud: LocalCloud) -> Iterator[LocalCloud]:
-    """The same cloud as another account sees it."""
-    with opened(cloud.data, "staff") as seen:
-        yield seen
-
-
 def test_machines_of_an_account_reach_each_other_and_nobody_else_s(
-    guests: tuple[Guest, Guest], others: LocalCloud, key: Path
+    guests: tuple[Guest, Guest], stranger: Guest
 ) -> None:
     first, second = guests
-    stranger = launched(others, ask_for_one(others, key), key)
     assert len({each.internal for each in (first, second, stranger)}) == 3
     assert pings(first, second)
     assert pings(second, first)
     assert not pings(stranger, first)
     assert not pings(first, stranger)
-    assert others.api.delete(f"/instances/{stranger.id}").json()["status"] == "success"
-    assert others.left_of(stranger.id) == NOTHING
 
 
 def pings(here: Guest, there: Guest) -> bool:
@@ -41,7 +28,7 @@ def test_an_address_comes_and_goes_without_a_reboot(cloud: LocalCloud, guests: t
     guest, _ = guests
     shell = guest.shell
     boot = "cat /proc/sys/kernel/random/boot_id"
-    ips = f"/instances/{guest.id}/ips"
+    ips = f"{guest.path}/ips"
     before = shell.run(boot)
     answer = cloud.api.post(ips)
     cloud.completed(answer)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.local_cloud import LocalCloud, eventually
-from e2e.networks.guest import CONNECTED, OTHER_PORT, REFUSED, SECONDS, TIMED_OUT, Guest
+from e2e.machines.guest import CONNECTED, OTHER_PORT, REFUSED, SECONDS, TIMED_OUT, Guest
 from pvelocal.qemu.netns.space import Space
 
 pytestmark = [

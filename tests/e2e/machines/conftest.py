@@ -1,0 +1,43 @@
+"""Machines that all tests here have together: two of one account, and one of another."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.local_cloud import NOTHING, LocalCloud, eventually, opened
+from e2e.machines.guest import CONNECTED, OTHER_PORT, PASSWORD, PORT, SCRIPT, Guest, ask_for_one, launched
+from local_guests import saying_hello
+
+PATIENCE = 30.0
+
+
+@pytest.fixture(scope="package")
+def guests(cloud: LocalCloud, key: Path) -> Iterator[tuple[Guest, Guest]]:
+    """Each serves on two ports."""
+    one, other = (launched(cloud, answer, key) for answer in [ask_for_one(cloud, key) for _ in range(2)])
+    for guest in (one, other):
+        for port in (PORT, OTHER_PORT):
+            guest.shell.run(saying_hello(port))
+    eventually(lambda: one.reach(other) == other.reach(one) == CONNECTED, PATIENCE)
+    yield one, other
+    gone(one, other)
+
+
+@pytest.fixture(scope="package")
+def stranger(cloud: LocalCloud, key: Path) -> Iterator[Guest]:
+    """Another account's, which ran a script at its first boot. The tests of its console come last and end with it
+    switched off."""
+    with opened(cloud.data, "staff") as others:
+        more = {"name": "looked-at", "password": PASSWORD, "user_data": SCRIPT}
+        guest = launched(others, ask_for_one(others, key, **more), key)
+        yield guest
+        gone(guest)
+
+
+def gone(*guests: Guest) -> None:
+    """Deleted, with nothing left."""
+    for guest in guests:
+        assert guest.cloud.api.delete(guest.path).json()["status"] == "success"
+        assert list((guest.cloud.data / "node" / "template" / "iso").glob(f"*{guest.id}*")) == []
+    assert guests[0].cloud.left_of(*(guest.id for guest in guests)) == NOTHING
