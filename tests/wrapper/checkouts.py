@@ -90,4 +90,4 @@ def clean_environment() -> dict[str, str]:
     """What a login shell has; the Python that runs the tests is the first on the PATH."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COVERAGE", "PYTEST"))}
     base = Path(os.path.realpath(sys.executable)).parent
-    return kept | {"PATH": f"{base}:/usr/bin:/bin"}
+    return kept | {"PATH": f"{base}:/usr/bin:/bin", "PYENV_ROOT": "/nowhere"}

@@ -186,14 +186,25 @@ def test_an_environment_whose_python_is_gone_is_made_anew(installed: Checkout) -
 
 
 def test_a_python_that_does_not_run_is_passed_over(new: Checkout, tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    for name, text in (("python3.13", "exit 127"), ("python3.12", 'echo "Python 2.7"; exit 1')):
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{text}\n")
-        (tmp_path / "bin" / name).chmod(0o755)
-    base = Path(os.path.realpath(sys.executable)).parent
-    new.environment["PATH"] = f"{tmp_path / 'bin'}:{base}:/usr/bin:/bin"
+    """As pyenv's command for a version that is there, but not selected: it is run from where it is."""
+    taken = tmp_path / "taken"
+    real = Path(os.path.realpath(sys.executable))
+    for name, text in (
+        ("bin/python3.13", "exit 127"),
+        ("bin/python3.12", 'echo "Python 2.7"; exit 1'),
+        ("pyenv/versions/3.13.9/bin/python3.13", f'touch {taken}; exec {real} "$@"'),
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+    new.environment |= {
+        "PATH": f"{tmp_path / 'bin'}:{real.parent}:/usr/bin:/bin",
+        "PYENV_ROOT": str(tmp_path / "pyenv"),
+    }
     answer = new.run("x")
     assert answer.returncode == 0, answer.stderr
+    assert taken.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")

@@ -5,6 +5,7 @@ becomes root with `sudo` and without a password, as on cloud images.
 """
 
 import gzip
+import io
 import os
 import shutil
 import tempfile
@@ -129,7 +130,11 @@ def _initramfs(modules: Modules, busybox: Path) -> bytes:
     for name in order:
         early.file(f"modules/{name}.ko", modules.content(name))
     early.file("modules/order", "".join(f"{name}.ko\n" for name in order).encode())
-    return gzip.compress(early.archive(), compresslevel=9, mtime=0)
+    packed = io.BytesIO()
+    # Not `gzip.compress`: what that writes into the header depends on the version of Python.
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=9, filename="", mtime=0) as file:
+        file.write(early.archive())
+    return packed.getvalue()
 
 
 def _is_used(package: Package) -> bool:
