@@ -13,12 +13,12 @@ from kept_connections import KeptConnection
 TEMPLATE = "bluelobster_template"
 ADDRESS = "BLUELOBSTER_TEST_SERVER"
 
-# What the migrations wrote is kept aside.
+# What the migrations wrote is kept aside, each table under the whole name of its original.
 MAKE_IT_RENEWABLE = """
 create schema renewal;
 
-create function renewal.tables() returns table (id oid, title text, name text) language sql as $$
-    select c.oid, n.nspname || '.' || c.relname, format('%I.%I', n.nspname, c.relname)
+create function renewal.tables() returns setof text language sql as $$
+    select format('%I.%I', n.nspname, c.relname)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname in ('public', 'absurd') and c.relkind = 'r' and pg_relation_size(c.oid) > 0
 $$;
@@ -26,14 +26,13 @@ $$;
 create function renewal.renew() returns void language plpgsql
 set session_replication_role = replica as $$
 declare
-    each record;
+    name text;
 begin
-    for each in select name from renewal.tables() loop
-        execute 'delete from ' || each.name;
+    for name in select renewal.tables() loop
+        execute 'delete from ' || name;
     end loop;
-    for each in select c.relname as title from pg_class c where c.relnamespace = 'renewal'::regnamespace
-                and c.relkind = 'r' loop
-        execute format('insert into %s overriding system value select * from renewal.%I', each.title, each.title);
+    for name in select relname from pg_class where relnamespace = 'renewal'::regnamespace and relkind = 'r' loop
+        execute format('insert into %s overriding system value select * from renewal.%I', name, name);
     end loop;
     perform setval(format('%I.%I', schemaname, sequencename), start_value, false)
     from pg_sequences where last_value is not null;
@@ -42,10 +41,10 @@ $$;
 
 do $$
 declare
-    each record;
+    name text;
 begin
-    for each in select * from renewal.tables() loop
-        execute format('create table renewal.%I as select * from %s', each.title, each.name);
+    for name in select renewal.tables() loop
+        execute format('create table renewal.%I as select * from %s', name, name);
     end loop;
 end
 $$;

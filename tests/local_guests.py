@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pvelocal.cloudinit import render_meta_data, render_user_data
+from pvelocal.firewall import Firewall, IpSet
 from pvelocal.hypervisor import CloudInit, Disk, GuestSpec, Nic
 
 UUID = "7f0cbb1e-5f9c-4a6b-8a4e-2f35a9f4d001"
@@ -29,6 +30,14 @@ def guest(vmid: int = 101, **changes: Any) -> GuestSpec:
         "agent": True,
     }
     return GuestSpec(**(values | changes))
+
+
+def open_firewall(address: str) -> Firewall:
+    """One that lets everything through but a false sender."""
+    return Firewall(
+        {"enable": 1, "macfilter": 1, "ipfilter": 1, "policy_in": "ACCEPT", "policy_out": "ACCEPT"},
+        ip_sets={"ipfilter-net0": IpSet((address,))},
+    )
 
 
 def disk(path: str = "/images/vm-101-disk-0.qcow2", slot: str = "scsi0", boot_index: int | None = 0) -> Disk:

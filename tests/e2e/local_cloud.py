@@ -57,6 +57,10 @@ class LocalCloud:
         vmid = self.one("select vmid from instances where id = %s", instance_id)
         return list((self.data / "node" / "images").glob(f"**/*-{vmid}-*"))
 
+    def discs(self, instance_id: str) -> list[Path]:
+        """What an instance boots from, or is told by."""
+        return list((self.data / "node" / "template" / "iso").glob(f"*{instance_id}*"))
+
     def left_of(self, *instance_ids: str) -> dict[str, Any]:
         """What there is still of instances that were deleted, and whether the host's books are right."""
         of_these = "= any(%s::uuid[])"
@@ -64,6 +68,7 @@ class LocalCloud:
         return {
             "processes": [pid for each in ids for pid in self.machines(each)],
             "disks": [path for each in ids for path in self.disks(each)],
+            "discs": [path for each in ids for path in self.discs(each)],
             "instances": self.one(f"select count(*) from instances where id {of_these} and ended_at is null", ids),
             "addresses": self.one(f"select count(*) from addresses where instance_id {of_these}", ids),
             "gpus": self.one(f"select count(*) from gpus where instance_id {of_these}", ids),
@@ -76,6 +81,7 @@ class LocalCloud:
 NOTHING: dict[str, Any] = {
     "processes": [],
     "disks": [],
+    "discs": [],
     "instances": 0,
     "addresses": 0,
     "gpus": 0,

@@ -76,10 +76,6 @@ class Screen:
         asyncio.run(ask())
 
 
-def disc(cloud: LocalCloud, instance_id: str) -> list[Path]:
-    return list((cloud.data / "node" / "template" / "iso").glob(f"*{instance_id}*"))
-
-
 def test_a_machine_boots_from_an_image(cloud: LocalCloud, tmp_path: Path) -> None:
     with mirror(IMAGE.parent) as address:
         launch = {
@@ -94,7 +90,7 @@ def test_a_machine_boots_from_an_image(cloud: LocalCloud, tmp_path: Path) -> Non
     instance = f"/instances/{instance_id}"
     shown = cloud.api.get(instance).json()
     assert (shown["template_name"], shown["power_status"]) == (None, "running")
-    assert [path.read_bytes() == IMAGE.read_bytes() for path in disc(cloud, instance_id)] == [True]
+    assert [path.read_bytes() == IMAGE.read_bytes() for path in cloud.discs(instance_id)] == [True]
     (pid,) = cloud.machines(instance_id)
     screen = Screen(pid, tmp_path)
     eventually(lambda: all(line in screen.text() for line in MENU), PATIENCE)
@@ -105,5 +101,4 @@ def test_a_machine_boots_from_an_image(cloud: LocalCloud, tmp_path: Path) -> Non
     assert 0.05 < lit < 0.3
 
     assert cloud.api.delete(instance).json()["status"] == "success"
-    assert disc(cloud, instance_id) == []
     assert cloud.left_of(instance_id) == NOTHING

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from e2e.local_cloud import NOTHING, LocalCloud, eventually, opened
+from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, opened
 from e2e.shared_cloud import SMALL
 
 pytestmark = pytest.mark.e2e
@@ -56,8 +56,10 @@ def runs_out(cloud: LocalCloud, staff: httpx.Client, key: Path) -> None:
         debtor.completed(accepted)
         instance_id = accepted.json()["vm_uuid"]
         path = f"/instances/{instance_id}"
+        shown = debtor.api.get(path).json()
+        shell = Shell(key, "captain", shown["ip_address"], shown["ssh_port"])
         told(debtor, "billing.low_credit")
-        assert cloud.machines(instance_id)
+        assert shell.knocks()
 
         three_hours_pass(cloud, instance_id)
         told(debtor, "billing.past_due")
@@ -70,7 +72,7 @@ def runs_out(cloud: LocalCloud, staff: httpx.Client, key: Path) -> None:
         pay(staff, account, refused.json()["missing_cents"])
         told(debtor, "billing.good_standing")
         eventually(lambda: is_power(debtor, path, "running"), PATIENCE)
-        eventually(lambda: cloud.machines(instance_id), PATIENCE)
+        eventually(shell.knocks, PATIENCE)
 
         terms = staff.get("/admin/billing-terms").json()
         done(staff.put("/admin/billing-terms", json={**terms, "deletion_after_hours": 0}))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from local_guests import Person, cloud_init, disk, guest, nic, saying_hello
-from pvelocal.firewall import Firewall, IpSet, Rule
+from local_guests import Person, cloud_init, disk, guest, nic, open_firewall, saying_hello
+from pvelocal.firewall import Rule
 from pvelocal.hypervisor import AgentUnavailable, Counters, GuestSpec, HypervisorError
 from pvelocal.qemu.hypervisor import QemuHypervisor
 
@@ -24,10 +24,7 @@ VMID = 101
 # Of this process alone: tests may run side by side.
 ADDRESS = f"127.65.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
 SECONDS = 90.0
-OPEN = Firewall(
-    {"enable": 1, "macfilter": 1, "ipfilter": 1, "policy_in": "ACCEPT", "policy_out": "ACCEPT"},
-    ip_sets={"ipfilter-net0": IpSet((ADDRESS,))},
-)
+OPEN = open_firewall(ADDRESS)
 WEB = 8080
 
 

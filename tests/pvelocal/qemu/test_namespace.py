@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local_guests import Person, cloud_init, disk, guest, nic
-from pvelocal.firewall import Firewall, IpSet, Rule
+from local_guests import Person, cloud_init, disk, guest, nic, open_firewall
+from pvelocal.firewall import Rule
 from pvelocal.hypervisor import HypervisorError
 from pvelocal.published import SSH
 from pvelocal.qemu.hypervisor import QemuHypervisor
@@ -26,10 +26,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces ar
 ADDRESS = f"127.66.{os.getpid() >> 8 & 255}.{os.getpid() & 127 or 1}"
 GATEWAY = f"{ADDRESS.rpartition('.')[0]}.254"
 CARD = replace(nic(f"{ADDRESS}/24"), mac="02:00:00:00:00:01", gateway=GATEWAY, firewall=True)
-OPEN = Firewall(
-    {"enable": 1, "macfilter": 1, "ipfilter": 1, "policy_in": "ACCEPT", "policy_out": "ACCEPT"},
-    ip_sets={"ipfilter-net0": IpSet((ADDRESS,))},
-)
+OPEN = open_firewall(ADDRESS)
 
 
 async def test_what_a_dead_node_left_is_removed(tmp_path: Path) -> None:
