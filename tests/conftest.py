@@ -123,7 +123,8 @@ async def idle_cloud(database: str, tmp_path: Path) -> AsyncIterator[TestCloud]:
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop that API and workers run on, and nodes with simulated guests; those with real ones have asyncio's."""
+    """The loop that API and workers run on, and nodes with simulated guests. Those with real ones have asyncio's; so
+    has `up`, which owns PostgreSQL."""
     if item.nodeid.startswith(ON_ASYNCIO):
         return {"asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from backups.scheduled import Scheduled, SetClock
+from backups.scheduled import Scheduled
 from bluelobster.access.principal import Sight
 from cloud import TestCloud
+from set_clock import SetClock
 
 # The year that follows has a leap day in it.
 BEGIN = datetime(2027, 8, 15, 12, 34, 56, tzinfo=UTC)

@@ -13,16 +13,7 @@ from bluelobster.backups.schedule_request import BackupScheduleCreate
 from bluelobster.backups.slots import Rhythm
 from bluelobster.db.pool import transaction
 from cloud import TestCloud
-
-
-@dataclass
-class SetClock:
-    """Tells the time that a test says."""
-
-    moment: datetime
-
-    def now(self) -> datetime:
-        return self.moment
+from set_clock import SetClock
 
 
 @dataclass
@@ -57,7 +48,7 @@ class Scheduled:
 
     async def look(self, moment: datetime | None = None) -> None:
         """What a worker does every minute, at a moment."""
-        self.clock.moment = moment or self.clock.moment
+        self.clock.at = moment or self.clock.at
         await run_schedules(self.cloud.parts.pool, self.clock)
 
     async def slots(self, instance_id: UUID) -> dict[datetime, str]:

@@ -25,12 +25,12 @@ async def nightly(scheduled: Scheduled) -> Scheduled:
     """An instance whose slot is now."""
     instance_id = await scheduled.instance()
     await scheduled.schedule(instance_id, NIGHTLY)
-    scheduled.clock.moment = next_slot(NIGHTLY, scheduled.clock.moment)
+    scheduled.clock.at = next_slot(NIGHTLY, scheduled.clock.at)
     return scheduled
 
 
 async def test_nothing_happens_before_the_slot(nightly: Scheduled) -> None:
-    slot = nightly.clock.moment
+    slot = nightly.clock.at
     (instance_id,) = nightly.instances
     await nightly.look(slot - timedelta(microseconds=1))
     assert await nightly.slots(instance_id) == {}
@@ -51,9 +51,9 @@ async def test_one_that_is_switched_off_makes_none(nightly: Scheduled) -> None:
     (instance_id,) = nightly.instances
     await nightly.schedule(instance_id, NIGHTLY, enabled=False)
     await nightly.look()
-    await nightly.look(nightly.clock.moment + 3 * DAY)
+    await nightly.look(nightly.clock.at + 3 * DAY)
     async with transaction(nightly.cloud.parts.pool) as tx:
-        await job.run_schedule(tx, instance_id, nightly.clock.moment)
+        await job.run_schedule(tx, instance_id, nightly.clock.at)
     assert await nightly.slots(instance_id) == {}
     await nightly.schedule(instance_id, NIGHTLY, enabled=True)
     await nightly.look()
@@ -61,7 +61,7 @@ async def test_one_that_is_switched_off_makes_none(nightly: Scheduled) -> None:
 
 
 async def test_a_busy_instance_gets_its_backup_later(nightly: Scheduled) -> None:
-    slot = nightly.clock.moment
+    slot = nightly.clock.at
     (instance_id,) = nightly.instances
     await nightly.hold(instance_id)
     for minute in range(3):
@@ -77,7 +77,7 @@ async def test_a_busy_instance_gets_its_backup_later(nightly: Scheduled) -> None
 
 
 async def test_one_that_stays_busy_misses_its_slot(nightly: Scheduled) -> None:
-    slot = nightly.clock.moment
+    slot = nightly.clock.at
     (instance_id,) = nightly.instances
     await nightly.hold(instance_id)
     await nightly.look(slot + 12 * HOUR)
@@ -93,7 +93,7 @@ async def test_one_that_stays_busy_misses_its_slot(nightly: Scheduled) -> None:
 
 
 async def test_after_an_outage_only_the_latest_slot_runs(nightly: Scheduled) -> None:
-    slot = nightly.clock.moment
+    slot = nightly.clock.at
     (instance_id,) = nightly.instances
     await nightly.look(slot + 3 * DAY + HOUR)
     slots = [slot + number * DAY for number in range(4)]
@@ -114,7 +114,7 @@ async def test_an_instance_that_is_not_ready_waits(nightly: Scheduled) -> None:
 
 
 async def test_where_there_is_no_backup_storage_it_says_so(nightly: Scheduled) -> None:
-    slot = nightly.clock.moment
+    slot = nightly.clock.at
     (instance_id,) = nightly.instances
     await nightly.run("update hosts set backup_storage = null")
     await nightly.look()
@@ -128,11 +128,11 @@ async def test_where_there_is_no_backup_storage_it_says_so(nightly: Scheduled) -
 
 
 async def test_a_clock_that_is_put_back_runs_no_slot_twice(nightly: Scheduled) -> None:
-    slot = nightly.clock.moment
+    slot = nightly.clock.at
     (instance_id,) = nightly.instances
     await nightly.look()
     await nightly.end("backup_instance")
-    nightly.clock.moment = slot - HOUR
+    nightly.clock.at = slot - HOUR
     await nightly.schedule(instance_id, Rhythm("daily", 4))
     await nightly.schedule(instance_id, NIGHTLY)
     await nightly.look(slot)
@@ -143,11 +143,11 @@ async def test_a_clock_that_is_put_back_runs_no_slot_twice(nightly: Scheduled) -
 
 
 async def test_slots_are_remembered_for_more_than_a_year(nightly: Scheduled) -> None:
-    slot = nightly.clock.moment
+    slot = nightly.clock.at
     (instance_id,) = nightly.instances
     await nightly.look()
     for days, kept in ((400, 1), (401, 0)):
-        nightly.clock.moment = slot + days * DAY
+        nightly.clock.at = slot + days * DAY
         await job.forget_old_slots(nightly.cloud.parts.pool, nightly.clock)
         assert len(await nightly.slots(instance_id)) == kept
 
@@ -170,7 +170,7 @@ async def test_many_workers_make_one_backup_a_slot_though_some_die(
     instances = [await scheduled.instance() for _ in range(12)]
     for instance_id in instances:
         await scheduled.schedule(instance_id, NIGHTLY)
-    slot = scheduled.clock.moment = next_slot(NIGHTLY, scheduled.clock.moment)
+    slot = scheduled.clock.at = next_slot(NIGHTLY, scheduled.clock.at)
     async with AsyncExitStack() as stack:
         url = scheduled.cloud.settings.database_url
         pools = [await stack.enter_async_context(connect(url, size=2, idle_seconds=10)) for _ in range(WORKERS)]
@@ -193,7 +193,7 @@ async def test_one_that_somebody_holds_keeps_nobody_waiting(scheduled: Scheduled
     held, free = await scheduled.instance(), await scheduled.instance()
     for instance_id in (held, free):
         await scheduled.schedule(instance_id, NIGHTLY)
-    slot = next_slot(NIGHTLY, scheduled.clock.moment)
+    slot = next_slot(NIGHTLY, scheduled.clock.at)
     async with transaction(scheduled.cloud.parts.pool) as tx:
         await tx.execute("select from instances where id = %s for update", (held,))
         async with asyncio.timeout(10):
@@ -219,7 +219,7 @@ async def test_one_that_fails_keeps_nobody_from_theirs(
         return await request_backup(*arguments, **more)
 
     monkeypatch.setattr(job, "request_backup", stumbling)
-    slot = next_slot(NIGHTLY, scheduled.clock.moment)
+    slot = next_slot(NIGHTLY, scheduled.clock.at)
     with caplog.at_level(logging.CRITICAL, "bluelobster"):
         await scheduled.look(slot)
     assert sorted([await scheduled.slots(first), await scheduled.slots(second)], key=len) == [{}, {slot: "started"}]

@@ -64,7 +64,7 @@ def expected(rhythm: Rhythm, moments: Sequence[datetime]) -> dict[datetime, date
 
 async def test_a_year_gives_exactly_its_slots(scheduled: Scheduled) -> None:
     moments = looks(Random(2028))  # noqa: S311
-    scheduled.clock.moment = BEGIN
+    scheduled.clock.at = BEGIN
     rhythm_of: dict[UUID, Rhythm] = {}
     for rhythm in RHYTHMS:
         rhythm_of[await scheduled.instance()] = rhythm

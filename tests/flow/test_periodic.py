@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,21 +12,12 @@ from bluelobster.db.pool import Pool, connect
 from bluelobster.tasks.housekeeping import forget_old_tasks
 from bluelobster.tasks.periodic import Job, claim_slot, keep_doing
 from cloud import TestCloud, eventually
+from set_clock import SetClock
 
 WORKERS = 4
 OFFERS = 10
 WEEK = timedelta(days=7)
 SECOND = timedelta(seconds=1)
-
-
-@dataclass
-class SetClock:
-    """Tells the time that a test says."""
-
-    moment: datetime
-
-    def now(self) -> datetime:
-        return self.moment
 
 
 async def test_a_slot_goes_to_one_of_many(database: str) -> None:
@@ -38,9 +28,9 @@ async def test_a_slot_goes_to_one_of_many(database: str) -> None:
         ]
         for _ in range(3):
             assert (await everybody_offers(pools, clock)).count(True) == 1
-            clock.moment += 59 * SECOND
+            clock.at += 59 * SECOND
             assert (await everybody_offers(pools, clock)).count(True) == 0
-            clock.moment += SECOND
+            clock.at += SECOND
 
 
 async def everybody_offers(pools: list[Pool], clock: SetClock) -> list[bool]:
@@ -52,7 +42,7 @@ async def test_jobs_have_slots_of_their_own(database: str) -> None:
     async with connect(database, size=2, idle_seconds=10) as pool:
         assert await claim_slot(pool, "charge", 60, clock)
         assert await claim_slot(pool, "look", 1, clock)
-        clock.moment += SECOND
+        clock.at += SECOND
         assert not await claim_slot(pool, "charge", 60, clock)
         assert await claim_slot(pool, "look", 1, clock)
 

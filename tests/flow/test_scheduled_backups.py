@@ -10,16 +10,7 @@ from bluelobster.backups.run_schedules import run_schedules
 from cloud import TestCloud, eventually
 from event_streams import page
 from pvelocal.faults import StorageFault
-
-
-@dataclass(frozen=True)
-class SetClock:
-    """Tells the time that a test says."""
-
-    moment: datetime
-
-    def now(self) -> datetime:
-        return self.moment
+from set_clock import SetClock
 
 
 @dataclass(frozen=True)
