@@ -19,6 +19,7 @@ from served import served
 WRITERS = 8
 READERS = 4
 EVENTS = 20
+LAST = WRITERS * EVENTS
 
 
 class Undone(Exception):
@@ -72,6 +73,13 @@ class History:
                         raise Undone
                 self.written.add(mark)
 
+    async def end(self) -> None:
+        """With an event after which readers know that nothing more comes: one who had all others may be waiting."""
+        self.over = True
+        self.written.add(LAST)
+        async with transaction(self.pool) as tx:
+            await write(tx, self.cloud, self.instance_id, LAST)
+
     async def order(self) -> None:
         """What the worker does now and then, all the time."""
         while True:
@@ -118,7 +126,7 @@ async def test_nothing_is_missed_and_nothing_comes_twice(idle_cloud: TestCloud, 
         ordering = asyncio.create_task(history.order())
         reading = [asyncio.create_task(history.read(api.url, number)) for number in range(READERS)]
         await asyncio.gather(*(history.write(number) for number in range(WRITERS)))
-        history.over = True
+        await history.end()
         for marks in await asyncio.gather(*reading):
             assert sorted(marks) == sorted(history.written)
             for writer in range(WRITERS):
