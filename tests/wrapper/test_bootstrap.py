@@ -2,6 +2,7 @@ import fcntl
 import importlib.util
 import os
 import sys
+import sysconfig
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,8 +17,12 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture
-def new(tmp_path: Path) -> Checkout:
-    return clone(tmp_path / "checkout")
+def new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    """A checkout that was never run, in which installing is cheap."""
+    checkout = clone(tmp_path / "checkout")
+    checkout.install_cheaply()
+    monkeypatch.setitem(sysconfig.get_config_vars(), "WHEEL_PKG_DIR", str(checkout.wheels))
+    return checkout
 
 
 def test_it_makes_an_environment_and_then_leaves_it(new: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
