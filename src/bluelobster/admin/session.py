@@ -12,12 +12,11 @@ from psycopg import Error as DatabaseError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from bluelobster.access.sealing import Seal, Unreadable
 from bluelobster.admin.refusals import refusal
 from bluelobster.app import Parts, assembled
-from bluelobster.db.migrate import migrate
+from bluelobster.db.migrate import CannotMigrate, migrate
 from bluelobster.http.errors import ApiError
 from bluelobster.pve import errors
 from bluelobster.serve import settings_from_environment
@@ -79,10 +78,8 @@ def prepare(settings: Settings) -> None:
         raise Wrong(str(error)) from error
     try:
         migrate(settings.database_url)
-    except DBAPIError as error:
-        raise Wrong(f"cannot reach the database: {str(error.orig).strip()}") from error
-    except (ArgumentError, ValueError) as error:
-        raise Wrong(f"the database's address cannot be used: {error}") from error
+    except CannotMigrate as error:
+        raise Wrong(str(error)) from error
 
 
 def _data_of_admin() -> str | None:

@@ -2,28 +2,30 @@
 
 from pathlib import Path
 
-import sqlalchemy
-from alembic import command
-from alembic.config import Config
+import psycopg
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-LOCK = 7_013_220_941  # one migration at a time, whoever starts first
+HEAD = max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+class CannotMigrate(Exception):
+    """The database cannot be brought up to date; the text says why."""
 
 
 def migrate(dsn: str) -> None:
-    """Apply what is missing; several processes may try at once. Nothing is left half applied."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    engine = sqlalchemy.create_engine(sqlalchemy_url(dsn), poolclass=sqlalchemy.NullPool)
-    with engine.begin() as connection:
-        connection.exec_driver_sql(f"select pg_advisory_xact_lock({LOCK})")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    """Apply what is missing; several processes may try at once. Nothing is left half applied. Raises CannotMigrate."""
+    if not is_current(dsn):
+        # Almost every start finds all there, and only who needs Alembic pays for it.
+        from bluelobster.db.upgrade import upgrade  # noqa: PLC0415
+
+        upgrade(dsn, MIGRATIONS)
 
 
-def sqlalchemy_url(dsn: str) -> str:
-    """The same address with the driver named the way SQLAlchemy wants it."""
-    for scheme in ("postgresql://", "postgres://"):
-        if dsn.startswith(scheme):
-            return "postgresql+psycopg://" + dsn.removeprefix(scheme)
-    raise ValueError("the database address must start with postgresql://")
+def is_current(dsn: str) -> bool:
+    """Whether the last migration is there; not when that cannot be told, which the attempt to apply it explains."""
+    try:
+        with psycopg.connect(dsn) as connection:
+            row = connection.execute("select version_num from alembic_version").fetchone()
+    except psycopg.Error:
+        return False
+    return row == (HEAD,)

@@ -1,4 +1,4 @@
-"""Alembic's entry: it runs on the connection that `bluelobster.db.migrate` hands over."""
+"""Alembic's entry: it runs on the connection that `bluelobster.db.upgrade` hands over."""
 
 from alembic import context
 

@@ -1,0 +1,32 @@
+import psycopg
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from bluelobster.db.migrate import HEAD, MIGRATIONS, CannotMigrate, is_current, migrate
+
+
+def test_the_last_file_is_the_last_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_a_database_that_is_up_to_date_is_left_alone(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bluelobster.db.upgrade.upgrade", None)
+    migrate(database)
+
+
+@pytest.mark.own_database
+def test_a_database_of_a_newer_version_is_refused(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+    assert not is_current(database)
+    with pytest.raises(CommandError, match="Can't locate revision identified by '9999'"):
+        migrate(database)
+
+
+def test_a_database_that_is_not_there_is_said_to_be(database: str) -> None:
+    with pytest.raises(CannotMigrate, match="cannot reach the database"):
+        migrate(database.replace("/shared", "/missing").replace("/test", "/missing"))
