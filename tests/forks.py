@@ -3,4 +3,7 @@
 import multiprocessing
 
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["bluelobster.worker", "faults.victim", "pvelocal.__main__"])
+# Not the tests' own modules: the process that forks does not find them, and says nothing of it.
+processes.set_forkserver_preload(
+    ["bluelobster.app", "bluelobster.worker", "bluelobster.demonstration", "pvelocal.__main__", "pvelocal.simulated"]
+)

@@ -17,7 +17,7 @@ OPERATOR_COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("bluelobster.demo:command", "Start everything, launch a real machine and log in to it."),
     "up": ("bluelobster.up:command", "Run the whole cloud on this machine until Ctrl-C."),
     "api": ("bluelobster.serve:api", "Run the API alone, against any PostgreSQL."),
-    "worker": ("bluelobster.serve:worker", "Run a worker alone, against any PostgreSQL."),
+    "worker": ("bluelobster.worker:command", "Run a worker alone, against any PostgreSQL."),
     "admin": ("bluelobster.admin:admin", "Manage accounts, keys, hosts, types and templates."),
     "test": ("bluelobster.testing:command", "Check the code: style, types, architecture, tests."),
 }

@@ -1,18 +1,13 @@
 """The API as an ASGI application."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
 from bluelobster import health
 from bluelobster.access import audit_routes as audit
-from bluelobster.access import last_use
-from bluelobster.access import sessions as signed_in
-from bluelobster.access.admission import Admission, Uses
 from bluelobster.access.permissions import may_be_forbidden
-from bluelobster.access.sealing import Seal
 from bluelobster.accounts import member_routes as account_members
 from bluelobster.accounts import routes as accounts
 from bluelobster.backups import restore_routes as restores
@@ -21,12 +16,10 @@ from bluelobster.backups import schedule_routes as backup_schedules
 from bluelobster.billing import routes as billing
 from bluelobster.billing.require import COSTLY
 from bluelobster.catalog import routes as catalog
-from bluelobster.catalog.connections import Connections
-from bluelobster.clock import Clock, SystemClock
+from bluelobster.clock import Clock
 from bluelobster.console import page as console_page
 from bluelobster.console import routes as console
 from bluelobster.console.gateway import running_gateway
-from bluelobster.db.pool import Pool, connect
 from bluelobster.events import routes as events
 from bluelobster.events.feed import Feed
 from bluelobster.firewall import routes as firewall
@@ -35,18 +28,15 @@ from bluelobster.http.head import HeadLikeGet
 from bluelobster.http.limits import BodyLimit
 from bluelobster.http.openapi import complete_openapi
 from bluelobster.http.rate_headers import RateHeaders
-from bluelobster.http.rates import MemoryRates
 from bluelobster.http.requests import RequestIds
-from bluelobster.http.shared_rates import shared_rates
 from bluelobster.instances import routes as instances
 from bluelobster.ips import routes as ips
 from bluelobster.keys import routes as keys
+from bluelobster.parts import Parts, assembled
 from bluelobster.payments import routes as top_ups
 from bluelobster.payments import webhook as payment_webhook
-from bluelobster.payments.configured import payments_of
-from bluelobster.payments.provider import Provider as PaymentProvider
 from bluelobster.quotas import routes as quotas
-from bluelobster.settings import Defaults, Settings
+from bluelobster.settings import Settings
 from bluelobster.ssh_keys import routes as ssh_keys
 from bluelobster.staff import accounts as staff_accounts
 from bluelobster.staff import gpus as staff_gpus
@@ -64,8 +54,8 @@ from bluelobster.tasks import routes as tasks
 from bluelobster.teams import routes as teams
 from bluelobster.users import routes as users
 from bluelobster.users.oidc import routes as oidc
-from bluelobster.users.oidc.provider import Provider, provider
-from bluelobster.users.passwords import Passwords
+
+__all__ = ["Parts", "assembled", "attach", "create_app"]
 
 DESCRIPTION = """Launch, power, watch and pay for virtual machines with GPUs.
 
@@ -81,50 +71,6 @@ Send an `Idempotency-Key` of your own (1 to 255 visible characters, such as a UU
 something: a request that is sent again with it is not carried out again, and answered as the first was, with
 `Idempotency-Replayed: true` and without secrets. Every answer tells in `RateLimit-Limit`, `RateLimit-Remaining` and
 `RateLimit-Reset` how many requests your key may still make at once; beyond that it is 429 with `Retry-After`."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What API and worker are made of."""
-
-    pool: Pool
-    clock: Clock
-    seal: Seal
-    connections: Connections
-    defaults: Defaults
-    settings: Settings
-    admission: Admission
-    passwords: Passwords
-    payments: PaymentProvider | None
-    provider: Provider | None
-
-
-@asynccontextmanager
-async def assembled(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Parts]:
-    """The parts, opened; closed again at the end. ValueError for settings that cannot work."""
-    seal = Seal.from_text(settings.key_text())
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(
-            connect(
-                settings.database_url,
-                size=settings.database_connections,
-                idle_seconds=settings.transaction_idle_seconds,
-            )
-        )
-        connections = await stack.enter_async_context(Connections(pool, seal))
-        url = settings.redis_url
-        rates = await stack.enter_async_context(shared_rates(url.get_secret_value())) if url else MemoryRates()
-        uses = Uses(
-            await stack.enter_async_context(last_use.last_uses(pool, last_use.write)),
-            await stack.enter_async_context(last_use.last_uses(pool, signed_in.write_uses)),
-        )
-        admission = Admission(rates, settings.caller_rate, settings.stranger_rate, uses, settings.session_idle)
-        passwords = Passwords(settings.password_memory_kib, settings.password_passes)
-        payments = await stack.enter_async_context(payments_of(settings))
-        known = await stack.enter_async_context(provider(settings.oidc)) if settings.oidc else None
-        yield Parts(
-            pool, clock or SystemClock(), seal, connections, Defaults(), settings, admission, passwords, payments, known
-        )
 
 
 def create_app(settings: Settings, clock: Clock | None = None) -> FastAPI:

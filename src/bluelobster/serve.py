@@ -1,45 +1,17 @@
-"""The two processes of the control plane, each on its own: the API, and the worker."""
+"""The API as a process of its own."""
 
-import asyncio
-import gc
-import os
-import signal
 import socket
 import sys
-from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any
 
 import click
 import uvicorn
-import uvloop
 from fastapi import FastAPI
-from pydantic import ValidationError
 
-from bluelobster.app import assembled, create_app
+from bluelobster.app import create_app
 from bluelobster.db.migrate import migrate
 from bluelobster.logs import log_to_stderr
-from bluelobster.settings import Settings
-from bluelobster.worker import work
-
-NICENESS = 10
-
-
-def settings_from_environment() -> Settings:
-    """The settings; ends the program with what is missing and how to give it."""
-    try:
-        settings = Settings()
-        settings.key_text()
-    except ValidationError as error:
-        for each in error.errors():
-            name = f"BLUELOBSTER_{'_'.join(map(str, each['loc'])).upper()}"
-            click.echo(f"{name}: {each['msg']}", err=True)
-        click.echo("Settings are environment variables; docs/settings.md lists them all.", err=True)
-        sys.exit(2)
-    except (ValueError, OSError) as error:
-        click.echo(str(error), err=True)
-        sys.exit(2)
-    return settings
+from bluelobster.process import keep_for_good, settings_from_environment
 
 
 class Server(uvicorn.Server):
@@ -78,38 +50,3 @@ def api() -> None:
         server.run()
     if not server.started:
         sys.exit(1)
-
-
-@click.command()
-def worker() -> None:
-    """Run a worker against the PostgreSQL that BLUELOBSTER_DATABASE_URL names."""
-    settings = settings_from_environment()
-    log_to_stderr(settings.log_level)
-    migrate(settings.database_url)
-    # Where they share a machine, answers come before the work that was asked for.
-    os.nice(NICENESS)
-    keep_for_good()
-    uvloop.run(until_told_to_stop(_work(settings)))
-
-
-def keep_for_good() -> None:
-    """What was made so far stays: the collector need not look through it, again and again, while somebody waits."""
-    gc.collect()
-    gc.freeze()
-
-
-async def _work(settings: Settings) -> None:
-    async with assembled(settings) as parts:
-        await work(parts, settings)
-
-
-async def until_told_to_stop(running: Coroutine[Any, Any, None]) -> None:
-    """Run until it ends by itself, or SIGTERM or SIGINT asks it to."""
-    task = asyncio.ensure_future(running)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        return

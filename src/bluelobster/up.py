@@ -12,7 +12,7 @@ from bluelobster.admin.session import data_directory
 from bluelobster.db.embedded import EmbeddedPostgresError
 from bluelobster.local.cloud import Cloud, CloudError, Wishes
 from bluelobster.local.output import say
-from bluelobster.serve import until_told_to_stop
+from bluelobster.process import until_told_to_stop
 
 
 def up_options(function: click.decorators.FC) -> click.decorators.FC:

@@ -1,17 +1,21 @@
 """The worker process: carries operations out, and keeps the records true."""
 
 import asyncio
+import os
 from datetime import timedelta
 from typing import Any
 
+import click
+import uvloop
+
 from bluelobster.access.audit_log import forget_old_entries
 from bluelobster.access.once import forget_old_answers
-from bluelobster.app import Parts
 from bluelobster.backups.create import BACKUP
 from bluelobster.backups.delete import DELETE_BACKUP
 from bluelobster.backups.restore import RESTORE
 from bluelobster.backups.run_schedules import forget_old_slots, run_schedules
 from bluelobster.billing.bill import bill
+from bluelobster.db.migrate import migrate
 from bluelobster.enforcement.enforce import enforce
 from bluelobster.events.housekeeping import forget_old_events, put_events_in_order
 from bluelobster.instances.delete import DELETE
@@ -22,7 +26,10 @@ from bluelobster.instances.replaced import remove_replaced_machines
 from bluelobster.ips.assign import ASSIGN_IP
 from bluelobster.ips.release import RELEASE_IP
 from bluelobster.isos.fetch import Fetcher
+from bluelobster.logs import log_to_stderr
+from bluelobster.parts import Parts, assembled
 from bluelobster.payments.housekeeping import tidy_payments
+from bluelobster.process import keep_for_good, settings_from_environment, until_told_to_stop
 from bluelobster.reconcile.backups import reconcile_backups
 from bluelobster.reconcile.hosts import reconcile_hosts
 from bluelobster.settings import Settings
@@ -34,11 +41,30 @@ from bluelobster.tasks.periodic import Job, keep_doing
 from bluelobster.tasks.worker import Worker
 from bluelobster.users.sessions import forget_ended
 
+NICENESS = 10
+
 LIFE = (CREATE, CREATE_FROM_ISO, DELETE)
 POWER = (REBOOT, SHUTDOWN, FORCE_SHUTDOWN, POWER_ON, POWER_CYCLE)
 ADDRESSES = (ASSIGN_IP, RELEASE_IP)
 BACKUPS = (BACKUP, RESTORE, DELETE_BACKUP)
 OPERATIONS: dict[str, Operation[Any]] = {each.name: each for each in (*LIFE, *POWER, *ADDRESSES, *BACKUPS)}
+
+
+@click.command()
+def command() -> None:
+    """Run a worker against the PostgreSQL that BLUELOBSTER_DATABASE_URL names."""
+    settings = settings_from_environment()
+    log_to_stderr(settings.log_level)
+    migrate(settings.database_url)
+    # Where they share a machine, answers come before the work that was asked for.
+    os.nice(NICENESS)
+    keep_for_good()
+    uvloop.run(until_told_to_stop(_work(settings)))
+
+
+async def _work(settings: Settings) -> None:
+    async with assembled(settings) as parts:
+        await work(parts, settings)
 
 
 def engine_of(parts: Parts) -> Engine:

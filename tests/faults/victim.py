@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from bluelobster.app import assembled
+from bluelobster.parts import assembled
 from bluelobster.settings import Settings
 from bluelobster.tasks.engine import Engine
 from bluelobster.tasks.run import Run

@@ -12,11 +12,11 @@ from bluelobster.access.permissions import ROLES, Role
 from bluelobster.accounts.account import every_account
 from bluelobster.accounts.close import close, reopen
 from bluelobster.admin.session import Wrong, found, run, show
-from bluelobster.app import Parts
 from bluelobster.billing.dollars import dollars
 from bluelobster.billing.ledger import credit as add_credit
 from bluelobster.db.pool import Tx, transaction
 from bluelobster.keys.request import MOST_HOURS
+from bluelobster.parts import Parts
 
 
 @click.group()

@@ -4,7 +4,6 @@ import click
 
 from bluelobster.admin.replacing import outcome, replace_option
 from bluelobster.admin.session import Wrong, found, run, show
-from bluelobster.app import Parts
 from bluelobster.billing.prices import set_type_price
 from bluelobster.catalog.gpus import (
     GpuModel,
@@ -19,6 +18,7 @@ from bluelobster.catalog.hosts import find_host
 from bluelobster.catalog.regions import Region, list_regions, remove_region, save_region
 from bluelobster.catalog.types import InstanceType, list_types, retire_type, save_type
 from bluelobster.db.pool import transaction
+from bluelobster.parts import Parts
 
 
 @click.group()

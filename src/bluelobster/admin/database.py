@@ -7,7 +7,7 @@ import click
 
 from bluelobster.access.sealing import new_key
 from bluelobster.admin.session import Wrong, run
-from bluelobster.app import Parts
+from bluelobster.parts import Parts
 
 
 @click.command("migrate")

@@ -6,11 +6,11 @@ import click
 
 from bluelobster.admin.maintenance import maintenance
 from bluelobster.admin.session import Wrong, found, run, show
-from bluelobster.app import Parts
 from bluelobster.catalog.host_check import Overcommit, Wish, check, wish_of
 from bluelobster.catalog.host_records import get_host, record_host, remove_host
 from bluelobster.catalog.hosts import list_hosts, set_host_status, set_internal_bridge
 from bluelobster.db.pool import transaction
+from bluelobster.parts import Parts
 from bluelobster.pve import Endpoint
 
 OVERCOMMIT = click.FloatRange(1, 100)

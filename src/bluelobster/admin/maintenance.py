@@ -4,11 +4,11 @@ import click
 
 from bluelobster.admin.moments import moment_of
 from bluelobster.admin.session import run, show
-from bluelobster.app import Parts
 from bluelobster.catalog.maintenances import Maintenance, Stops, get_maintenance
 from bluelobster.clock import rfc3339
 from bluelobster.db.pool import Tx, transaction
 from bluelobster.instances.maintenance import affected, begin, end
+from bluelobster.parts import Parts
 
 
 @click.group()

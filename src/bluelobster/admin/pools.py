@@ -3,11 +3,11 @@
 import click
 
 from bluelobster.admin.session import Wrong, run, show
-from bluelobster.app import Parts
 from bluelobster.db.pool import transaction
 from bluelobster.network.add_pool import InternalPool, PublicPool, add_internal_pool, add_public_pool
 from bluelobster.network.pools import PoolUse, list_pools, remove_pool, withdraw_addresses
 from bluelobster.network.spans import address_of
+from bluelobster.parts import Parts
 
 FIRST_TAG, LAST_TAG = 2, 4094
 

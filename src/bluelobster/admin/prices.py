@@ -4,11 +4,11 @@ import click
 
 from bluelobster.admin.moments import moment_of
 from bluelobster.admin.session import run, show
-from bluelobster.app import Parts
 from bluelobster.billing.prices import change_price, price_history
 from bluelobster.billing.steps import list_steps, set_steps
 from bluelobster.clock import rfc3339
 from bluelobster.db.pool import transaction
+from bluelobster.parts import Parts
 
 
 @click.group()

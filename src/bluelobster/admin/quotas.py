@@ -6,8 +6,8 @@ import click
 
 from bluelobster.admin.accounts import named
 from bluelobster.admin.session import Wrong, run, show
-from bluelobster.app import Parts
 from bluelobster.db.pool import Tx, transaction
+from bluelobster.parts import Parts
 from bluelobster.quotas.limit import list_limits
 from bluelobster.quotas.limits import HIGHEST, LimitRequest, limit
 from bluelobster.quotas.quota import read_quotas

@@ -15,11 +15,11 @@ from rich.table import Table
 
 from bluelobster.access.sealing import Seal, Unreadable
 from bluelobster.admin.refusals import refusal
-from bluelobster.app import Parts, assembled
 from bluelobster.db.migrate import CannotMigrate, migrate
 from bluelobster.http.errors import ApiError
+from bluelobster.parts import Parts, assembled
+from bluelobster.process import settings_from_environment
 from bluelobster.pve import errors
-from bluelobster.serve import settings_from_environment
 from bluelobster.settings import Settings
 
 OPERATOR_FILE = "operator.json"

@@ -12,13 +12,13 @@ from pathlib import Path
 import click
 
 from bluelobster.admin.session import Wrong, found, run, show
-from bluelobster.app import Parts
 from bluelobster.catalog.host_records import get_host
 from bluelobster.catalog.hosts import Host, list_hosts
 from bluelobster.catalog.images import BadImage, downloaded, provide
 from bluelobster.catalog.template_images import must_have_image, withdraw_image
 from bluelobster.catalog.templates import KNOWN, OsType, Template, hide_template, list_templates, place_image
 from bluelobster.db.pool import transaction
+from bluelobster.parts import Parts
 
 BUILT = ("DEBIAN-12", "TINY-LINUX")
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")

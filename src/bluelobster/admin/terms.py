@@ -8,11 +8,11 @@ from bluelobster.accounts.account import Account, read_account
 from bluelobster.accounts.terms import AccountTerms, set_account_terms
 from bluelobster.admin.accounts import account, cents_of, named
 from bluelobster.admin.session import Wrong, run, show
-from bluelobster.app import Parts
 from bluelobster.billing.dollars import dollars
 from bluelobster.billing.standing import Pays
 from bluelobster.billing.terms import BillingTerms, read_terms, set_terms
 from bluelobster.db.pool import transaction
+from bluelobster.parts import Parts
 
 MEANING = {
     "launch_hours": "hours that credit must last, with what is launched",

@@ -9,9 +9,9 @@ from bluelobster.access.permissions import ROLES, Role
 from bluelobster.accounts.welcome import NewUserRequest, welcome
 from bluelobster.admin.accounts import day
 from bluelobster.admin.session import Wrong, run, show
-from bluelobster.app import Parts
 from bluelobster.db.pool import Tx, transaction
 from bluelobster.http.validation import validation_body
+from bluelobster.parts import Parts
 from bluelobster.users.accept import new_hash
 from bluelobster.users.change_user import UserRequest, change_user, give_password, let_set_password
 from bluelobster.users.user import User, find_by_email, find_user

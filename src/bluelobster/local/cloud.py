@@ -18,7 +18,6 @@ import httpx
 
 from bluelobster.access.sealing import new_key
 from bluelobster.admin.session import OPERATOR_FILE
-from bluelobster.app import assembled
 from bluelobster.catalog.images import BadImage
 from bluelobster.db.embedded import DataDirectoryInUse, EmbeddedPostgres
 from bluelobster.db.migrate import migrate
@@ -26,6 +25,7 @@ from bluelobster.local.children import Child, ChildFailed, start_child
 from bluelobster.local.node import LocalNode, node_command, read_node
 from bluelobster.local.output import say
 from bluelobster.local.setup import CREDENTIALS, TINY_LINUX_NEEDS, set_up
+from bluelobster.parts import assembled
 from bluelobster.settings import Settings
 from bluelobster.system_packages import FILTERING, QEMU, CannotInstall, ensure_packages
 

@@ -10,7 +10,6 @@ from bluelobster.access.keys import create_key
 from bluelobster.access.permissions import Role
 from bluelobster.access.principal import identify
 from bluelobster.admin.templates import build_image
-from bluelobster.app import Parts
 from bluelobster.billing.ledger import credit
 from bluelobster.catalog.gpus import save_gpu
 from bluelobster.catalog.hosts import Capacity, Host, NewHost, find_host, save_host, set_internal_bridge
@@ -21,6 +20,7 @@ from bluelobster.demonstration import INTERNAL_NETWORK, LOCAL_GPUS, LOCAL_REGION
 from bluelobster.http.errors import Unauthorized
 from bluelobster.local.node import LocalNode
 from bluelobster.local.output import say
+from bluelobster.parts import Parts
 from bluelobster.pve import PveClient
 from bluelobster.system_packages import SystemPackage
 

@@ -1,0 +1,48 @@
+"""What the processes of the control plane have in common: how they begin, and how they are told to stop."""
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from bluelobster.settings import Settings
+
+
+def settings_from_environment() -> Settings:
+    """The settings; ends the program with what is missing and how to give it."""
+    try:
+        settings = Settings()
+        settings.key_text()
+    except ValidationError as error:
+        for each in error.errors():
+            name = f"BLUELOBSTER_{'_'.join(map(str, each['loc'])).upper()}"
+            click.echo(f"{name}: {each['msg']}", err=True)
+        click.echo("Settings are environment variables; docs/settings.md lists them all.", err=True)
+        sys.exit(2)
+    except (ValueError, OSError) as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    return settings
+
+
+def keep_for_good() -> None:
+    """What was made so far stays: the collector need not look through it, again and again, while somebody waits."""
+    gc.collect()
+    gc.freeze()
+
+
+async def until_told_to_stop(running: Coroutine[Any, Any, None]) -> None:
+    """Run until it ends by itself, or SIGTERM or SIGINT asks it to."""
+    task = asyncio.ensure_future(running)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return
