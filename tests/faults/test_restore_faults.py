@@ -1,5 +1,7 @@
 """Whatever goes wrong on the node, a restore ends completed, or failed with a true message and the old machine."""
 
+from math import ceil
+
 import pytest
 
 from backed_up import backed_up, none_left_behind, read, restore, vmid_of, write
@@ -40,6 +42,7 @@ CALLS: dict[Kind, tuple[tuple[str, str], ...]] = {
     "task-fails": STARTS,
     "task-fails-after": STARTS,
 }
+AT_ONCE = 4
 UNTOUCHED = "the machine was not touched"
 
 
@@ -66,56 +69,62 @@ async def runs(cloud: TestCloud, instance_id: str, content: bytes) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", CALLS)
-async def test_one_fault_is_got_over(cloud: TestCloud, kind: Kind) -> None:
+async def test_one_fault_of_each_call_is_got_over(cloud: TestCloud, kind: Kind) -> None:
+    """Some of them in the same restore, far from each other."""
     instance_id, volid = await prepared(cloud)
-    for method, path in CALLS[kind]:
+    restores = ceil(len(CALLS[kind]) / AT_ONCE)
+    for first in range(restores):
         await write(cloud, instance_id, b"other")
         assert (await cloud.customer.post(f"/instances/{instance_id}/firewall/rules", json=RULE)).status_code == 200
-        fault = cloud.node.faults.add(Fault(kind, method, path, message="the disk is on fire"))
+        faults = [
+            cloud.node.faults.add(Fault(kind, method, path, message="the disk is on fire"))
+            for method, path in CALLS[kind][first::restores]
+        ]
         await cloud.completed(await restore(cloud, instance_id, volid))
         await runs(cloud, instance_id, b"first")
-        assert fault.fired == 1, path
+        assert [fault.path for fault in faults if fault.fired != 1] == []
         rules = (await cloud.customer.get(f"/instances/{instance_id}/firewall")).json()["rules"]
-        assert [rule["dport"] for rule in rules] == ["22"], path
+        assert [rule["dport"] for rule in rules] == ["22"]
         await cloud.customer.delete(f"/instances/{instance_id}/firewall/rules/0")
 
 
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        (
-            Fault("task-fails", "POST", r"/qemu$", times=None, message="command 'pbs-restore …' failed: exit code 255"),
-            "bringing the backup back was refused by the hypervisor",
-        ),
-        (
-            Fault("task-fails-after", "POST", r"/qemu$", times=None, message="write failed: No space left on device"),
-            f"the host's storage is full; {UNTOUCHED}",
-        ),
-        (
-            Fault("task-fails", "POST", r"/qemu$", times=None, message="backup connect failed: command error"),
-            f"the backup's storage does not answer at the moment; {UNTOUCHED}",
-        ),
-        (
-            Fault("task-fails", "POST", r"/status/stop$", times=None, message="no such process"),
-            "stopping the machine was refused by the hypervisor",
-        ),
-        (
-            Fault("error", "POST", r"/firewall/rules$", times=None),
-            "carrying the firewall over was refused by the hypervisor",
-        ),
-    ],
+LASTING = (
+    (
+        Fault("task-fails", "POST", r"/qemu$", times=None, message="command 'pbs-restore …' failed: exit code 255"),
+        "bringing the backup back was refused by the hypervisor",
+    ),
+    (
+        Fault("task-fails-after", "POST", r"/qemu$", times=None, message="write failed: No space left on device"),
+        f"the host's storage is full; {UNTOUCHED}",
+    ),
+    (
+        Fault("task-fails", "POST", r"/qemu$", times=None, message="backup connect failed: command error"),
+        f"the backup's storage does not answer at the moment; {UNTOUCHED}",
+    ),
+    (
+        Fault("task-fails", "POST", r"/status/stop$", times=None, message="no such process"),
+        "stopping the machine was refused by the hypervisor",
+    ),
+    (
+        Fault("error", "POST", r"/firewall/rules$", times=None),
+        "carrying the firewall over was refused by the hypervisor",
+    ),
 )
-async def test_what_stays_wrong_leaves_the_machine_as_it_was(cloud: TestCloud, fault: Fault, message: str) -> None:
+
+
+async def test_what_stays_wrong_leaves_the_machine_as_it_was(cloud: TestCloud) -> None:
     instance_id, volid = await prepared(cloud)
-    await write(cloud, instance_id, b"other")
-    assert (await cloud.customer.post(f"/instances/{instance_id}/firewall/rules", json=RULE)).status_code == 200
-    vmid = await vmid_of(cloud, instance_id)
-    cloud.node.faults.add(fault)
-    task = await cloud.ended(await restore(cloud, instance_id, volid))
-    assert (task["status"], task["message"]) == ("FAILED", f"Failed to restore VM: {message}")
-    cloud.node.faults.clear()
-    assert await vmid_of(cloud, instance_id) == vmid
-    await runs(cloud, instance_id, b"other")
+    for fault, message in LASTING:
+        await write(cloud, instance_id, b"other")
+        assert (await cloud.customer.post(f"/instances/{instance_id}/firewall/rules", json=RULE)).status_code == 200
+        vmid = await vmid_of(cloud, instance_id)
+        cloud.node.faults.add(fault)
+        task = await cloud.ended(await restore(cloud, instance_id, volid))
+        assert (task["status"], task["message"]) == ("FAILED", f"Failed to restore VM: {message}")
+        cloud.node.faults.clear()
+        assert await vmid_of(cloud, instance_id) == vmid
+        await runs(cloud, instance_id, b"other")
+        await cloud.customer.delete(f"/instances/{instance_id}/firewall/rules/0")
     await cloud.completed(await restore(cloud, instance_id, volid))
     await runs(cloud, instance_id, b"first")
 
@@ -149,7 +158,8 @@ async def test_a_stopped_machine_stays_stopped_when_its_restore_fails(cloud: Tes
     assert (await cloud.customer.get(f"/instances/{instance_id}")).json()["power_status"] == "stopped"
 
 
-async def test_a_storage_that_is_away(cloud: TestCloud) -> None:
+async def test_a_backup_that_cannot_be_brought_back(cloud: TestCloud) -> None:
+    """Its storage is away, the host's disk is too small for it, and at last it is gone."""
     instance_id, volid = await prepared(cloud)
     cloud.node.node.faults.befall_storage("backup", StorageFault(gone=True))
     task = await cloud.ended(await restore(cloud, instance_id, volid))
@@ -158,9 +168,14 @@ async def test_a_storage_that_is_away(cloud: TestCloud) -> None:
     await cloud.completed(await restore(cloud, instance_id, volid))
     await runs(cloud, instance_id, b"first")
 
+    needed = await cloud.one("select stored_bytes from backups")
+    await cloud.one("update backups set stored_bytes = %s returning 1", 1 << 60)
+    task = await cloud.ended(await restore(cloud, instance_id, volid))
+    assert task["status"] == "FAILED"
+    assert "GB free and the backup needs 1073741824 GB at least; nothing was changed" in task["message"]
+    await runs(cloud, instance_id, b"first")
+    await cloud.one("update backups set stored_bytes = %s returning 1", needed)
 
-async def test_a_backup_that_is_gone(cloud: TestCloud) -> None:
-    instance_id, volid = await prepared(cloud)
     pve = await cloud.parts.connections.to("px1")
     upid = await pve.delete_volume("backup", volid)
     if upid is not None:
@@ -170,15 +185,6 @@ async def test_a_backup_that_is_gone(cloud: TestCloud) -> None:
         "FAILED",
         f"Failed to restore VM: the backup is not in its storage any more; {UNTOUCHED}",
     )
-    await runs(cloud, instance_id, b"first")
-
-
-async def test_a_disk_of_the_host_that_is_too_small(cloud: TestCloud) -> None:
-    instance_id, volid = await prepared(cloud)
-    await cloud.one("update backups set stored_bytes = %s returning 1", 1 << 60)
-    task = await cloud.ended(await restore(cloud, instance_id, volid))
-    assert task["status"] == "FAILED"
-    assert "GB free and the backup needs 1073741824 GB at least; nothing was changed" in task["message"]
     await runs(cloud, instance_id, b"first")
 
 

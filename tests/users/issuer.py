@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,12 +18,18 @@ CLIENT_ID = "lobster:cloud"
 CLIENT_SECRET = "s3cret/with:signs"
 
 
+@cache
+def first_key() -> RSAKey:
+    """Of all issuers: to make one takes longer than a whole test."""
+    return RSAKey.generate_key(2048, {"kid": "first"})
+
+
 class Issuer:
     """`claims` are said of everybody, over what is true; `key` signs, and `published` are the keys that it tells of."""
 
     def __init__(self) -> None:
         self.url = ""
-        self.key: RSAKey | ECKey = RSAKey.generate_key(2048, {"kid": "first"})
+        self.key: RSAKey | ECKey = first_key()
         self.published: list[RSAKey | ECKey] = [self.key]
         self.claims: dict[str, Any] = {}
         self.metadata: dict[str, Any] = {}
