@@ -10,6 +10,8 @@ import yaml
 from pydantic import AfterValidator
 
 LARGEST = 64 * 1024
+# Cloud-init's own reader gives up at some hundred levels, and libyaml ends the process at some ten thousand.
+DEEPEST = 50
 MULTIPART = re.compile(r"(content-type|mime-version):", re.IGNORECASE)
 SCRIPT = re.compile(r"#!\s*/\S")
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -17,6 +19,10 @@ Kind = Literal["script", "cloud-config", "multipart"]
 
 # Safe: it makes plain values only. The one in C, because a slow one would hold everybody up.
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class TooDeep(ValueError):
+    """Lists in lists in lists."""
 
 
 def checked_user_data(text: str | None) -> str | None:
@@ -53,11 +59,14 @@ def kind_of(text: str) -> Kind:
 def config_of(text: str) -> dict[str, Any]:
     """The settings in a `#cloud-config` document."""
     try:
+        _check_depth(text)
         parsed = yaml.load(text, Loader)  # noqa: S506 - the loader is a safe one
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ValueError(f"{where}{QUOTED.sub('…', error.problem or 'this is not YAML')}") from None
+    except TooDeep:
+        raise
     except (yaml.YAMLError, ValueError, RecursionError):
         raise ValueError("this is not YAML that cloud-init can read") from None
     if parsed is None:
@@ -65,6 +74,18 @@ def config_of(text: str) -> dict[str, Any]:
     if not isinstance(parsed, dict) or not all(isinstance(key, str) for key in parsed):
         raise ValueError("#cloud-config must hold settings by name, such as runcmd: […]")
     return parsed
+
+
+def _check_depth(text: str) -> None:
+    """Before anything is made of the text: its events come one by one, and as far as is looked."""
+    depth = 0
+    for event in yaml.parse(text, Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEEPEST:
+            raise TooDeep(f"settings may be nested at most {DEEPEST} levels deep")
 
 
 def _check_parts(text: str) -> None:
