@@ -248,6 +248,7 @@ def test_what_cloud_init_takes(text: str | None) -> None:
         (MULTIPART.replace("--b--", ""), "complete multipart"),
         (MULTIPART.replace("[true]", "[hunter2"), "^part 1: line 2"),
         ("MIME-Version: 1.0\n\nhunter2", "complete multipart"),
+        ("MIME-Version: 1.0\n" + "Content-Type: multipart/mixed; boundary=b\n\n--b\n" * 1000, "at most 50 parts"),
         ("#!/bin/sh\n" + "#" * LARGEST, "at most 64 KiB"),
     ],
 )

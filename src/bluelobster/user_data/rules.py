@@ -13,6 +13,7 @@ LARGEST = 64 * 1024
 # Cloud-init's own reader gives up at some hundred levels, and libyaml ends the process at some ten thousand.
 DEEPEST = 50
 MULTIPART = re.compile(r"(content-type|mime-version):", re.IGNORECASE)
+PART_OF_PARTS = re.compile(r"^content-type:\s*multipart/", re.IGNORECASE | re.MULTILINE)
 SCRIPT = re.compile(r"#!\s*/\S")
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 Kind = Literal["script", "cloud-config", "multipart"]
@@ -89,6 +90,8 @@ def _check_depth(text: str) -> None:
 
 
 def _check_parts(text: str) -> None:
+    if len(PART_OF_PARTS.findall(text)) > DEEPEST:
+        raise TooDeep(f"a MIME message may have at most {DEEPEST} parts that have parts")
     message = message_from_string(text)
     parts = [part for part in message.walk() if not part.is_multipart()]
     if not message.is_multipart() or message.defects or not parts:
