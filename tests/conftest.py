@@ -8,7 +8,9 @@ import asyncio
 import os
 import shutil
 import signal
+import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
@@ -38,6 +40,9 @@ FOLDERS_TOGETHER = ("tests/e2e/machines/",)
 ON_ASYNCIO = ("tests/e2e/", "tests/pvelocal/qemu/", "tests/db/")
 TRACE_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 ROOM = 2 << 30
+# Of a file. Where Python has no monitoring of its own, a tracer makes them dear.
+MEASURED = 6 if sys.version_info < (3, 12) else sys.maxsize
+measured = pytest.StashKey[bool]()
 server = pytest.StashKey[tuple[EmbeddedPostgres, Path]]()
 
 
@@ -133,7 +138,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """What runs lines that other tests have measured does without the tracer, in two thirds of the time."""
-    tracer = Coverage.current() if item.nodeid.startswith(STORIES) or is_a_further_case(item) else None
+    tracer = None if item.stash[measured] else Coverage.current()
     if tracer is None:
         return (yield)
     setting = os.environ.pop(TRACE_CHILDREN, None)
@@ -144,6 +149,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         tracer.start()
         if setting is not None:
             os.environ[TRACE_CHILDREN] = setting
+
+
+def measure_some(items: list[pytest.Item]) -> None:
+    """The first tests of each file, and of each test the first case; none of the long stories."""
+    of_file: Counter[Path] = Counter()
+    for item in items:
+        is_new = not item.nodeid.startswith(STORIES) and not is_a_further_case(item)
+        of_file[item.path] += is_new
+        item.stash[measured] = is_new and of_file[item.path] <= MEASURED
 
 
 def is_a_further_case(item: pytest.Item) -> bool:
@@ -172,4 +186,5 @@ def pytest_collection_finish() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first: those tests mostly wait, and the last one to begin decides when the run ends."""
+    measure_some(items)
     items.sort(key=lambda item: item.get_closest_marker("long") is None and item.get_closest_marker("e2e") is None)

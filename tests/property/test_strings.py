@@ -49,7 +49,9 @@ REACH_THE_HYPERVISOR = LAUNCHES | {
 # What a guest is told besides can only be compared where the customer does not write it.
 WITHOUT_USER_DATA = "launch_standard_instance"
 TOLD = ("username", "ssh_key", "password")
-SHARES = 5
+SHARES = 7
+# Of those that differ in their first step only.
+EVERY_FOURTH = 4
 # What no field may be without.
 ALWAYS = ("\x00", "\ud800", "x" * 70_000)
 ROOM = """update hosts set disk_gb = case when %s then 100000 else disk_gb_used end, memory_gb = 10000, vcpus = 10000
@@ -206,8 +208,8 @@ async def test_nasty_text_in_other_bodies(place: Place) -> None:
 async def test_nasty_text_in_paths_and_queries(place: Place) -> None:
     tried = [each for each in fields(place.cloud.app.openapi()) if each.where in {"path", "query"}]
     assert len(tried) > 20
-    for one in tried:
-        for text in IN_URLS:
+    for number, one in enumerate(tried):
+        for text in IN_URLS[number % 2 :: 2]:
             url = one.url(place.real, text)
             url += ("&" if "?" in url else "?") + "stream=false" if one.operation == "list_events" else ""
             answer = await place.client(one.operation).request(one.method, url, json=VALID.get(one.operation))
@@ -233,7 +235,9 @@ async def nothing_but_what_was_meant(place: Place) -> None:
     paths = {each.operation: each.path.removeprefix("/api/v1") for each in in_bodies(cloud)}
     launched: list[tuple[str, Any, dict[str, Any]]] = []
     async with cloud.worker():
-        for (operation, _), nasty in place.launches.items():
+        for number, ((operation, _), nasty) in enumerate(place.launches.items()):
+            if operation != WITHOUT_USER_DATA and number % EVERY_FOURTH:
+                continue
             body = {**VALID[operation], "name": f"machine-{len(launched)}", **nasty}
             if operation == WITHOUT_USER_DATA:
                 body.pop("user_data", None)

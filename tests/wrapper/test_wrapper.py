@@ -196,13 +196,14 @@ def test_an_environment_whose_python_is_gone_is_made_anew(cheap: Checkout) -> No
 
 
 def test_a_python_that_does_not_run_is_passed_over(new: Checkout, tmp_path: Path) -> None:
-    """As pyenv's command for a version that is there, but not selected: it is run from where it is."""
+    """As pyenv's command for a version that is there, but not selected: it is run from where it is. What runs nowhere
+    but there is the system's own: it is told to look for its library where there is none."""
     taken = tmp_path / "taken"
     real = Path(os.path.realpath(sys.executable))
     for name, text in (
         ("bin/python3.13", "exit 127"),
         ("bin/python3.12", 'echo "Python 2.7"; exit 1'),
-        ("pyenv/versions/3.13.9/bin/python3.13", f'touch {taken}; exec {real} "$@"'),
+        ("pyenv/versions/3.13.9/bin/python3.13", f'touch {taken}; unset PYTHONHOME; exec {real} "$@"'),
     ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -211,10 +212,32 @@ def test_a_python_that_does_not_run_is_passed_over(new: Checkout, tmp_path: Path
     new.environment |= {
         "PATH": f"{tmp_path / 'bin'}:{real.parent}:/usr/bin:/bin",
         "PYENV_ROOT": str(tmp_path / "pyenv"),
+        "PYTHONHOME": str(tmp_path),
     }
-    answer = new.run("x")
-    assert answer.returncode == 0, answer.stderr
+    new.run("x")
     assert taken.exists()
+    assert (new.root / ".venv" / "run.lock").exists()
+
+
+SYSTEMS = subprocess.run(
+    ["/bin/sh", "-c", "/usr/bin/python3 -c 'import ensurepip, ssl, venv, sys; sys.exit(sys.version_info < (3, 11))'"],
+    capture_output=True,
+)
+
+
+@pytest.mark.skipif(SYSTEMS.returncode != 0, reason="the system has no Python that would do")
+def test_the_system_s_own_is_taken_before_others(new: Checkout, tmp_path: Path) -> None:
+    """Nothing is installed: it is enough to see who would."""
+    shutil.rmtree(new.root / "requirements")
+    taken, other = tmp_path / "taken", tmp_path / "bin" / "python3.13"
+    other.parent.mkdir()
+    other.write_text(f"#!/bin/sh\ntouch {taken}\n")
+    other.chmod(0o755)
+    new.environment["PATH"] = f"{other.parent}:/usr/bin:/bin"
+    answer = new.run("x")
+    assert answer.returncode == 1
+    assert "requirements" in answer.stderr
+    assert not taken.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
