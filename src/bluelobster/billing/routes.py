@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.billing import balance as balances
 from bluelobster.billing import invoices, price_list, spending, usage_report
+from bluelobster.billing.invoice_pdf import as_pdf
 from bluelobster.http.moments import Day
 from bluelobster.http.paging import place_of
 
@@ -81,9 +82,6 @@ async def get_invoice(
     """An invoice with all its lines, as JSON or PDF. It never changes. For keys of the whole account."""
     found = await invoices.find_invoice(tx, caller.account_id, invoice_id)
     if form == "pdf" or (form is None and wants(request, "application/pdf")):
-        # Not with the rest: its fonts take a fifth of the time of a start, and few who start ever print.
-        from bluelobster.billing.invoice_pdf import as_pdf  # noqa: PLC0415
-
         return file(as_pdf(found), "application/pdf", f"invoice-{found.number}.pdf")
     return found
 
