@@ -165,6 +165,8 @@ class QemuHypervisor:
                 raise HypervisorError(f"VM {spec.vmid} already running")
             files = self._guests.guest(spec.vmid)
             wiring = self._opened.wiring
+            # The guest may have ended by itself, which nobody noticed.
+            await self._let_go(spec.vmid)
             check(spec, self._opened)
             await prepare(spec, files, wiring)
             await wiring.connect(spec.vmid, spec.nics, spec.firewall)
