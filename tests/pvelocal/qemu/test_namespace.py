@@ -1,4 +1,4 @@
-"""The namespace of a node: what is left of one that died, the way in from the host, guests that are found again."""
+"""The namespace of a node: what is left of one that died, and the way in from the host."""
 
 import asyncio
 import os
@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local_guests import Person, cloud_init, disk, guest, nic, open_firewall
-from pvelocal.firewall import Rule
+from local_guests import nic, open_firewall
 from pvelocal.hypervisor import HypervisorError
-from pvelocal.published import SSH
-from pvelocal.qemu.hypervisor import QemuHypervisor
 from pvelocal.qemu.netns.forwarder import Forwarder
 from pvelocal.qemu.netns.space import Space
 from pvelocal.qemu.netns.wiring import Namespace
@@ -97,28 +94,3 @@ async def test_the_way_in(tmp_path: Path) -> None:
         await forwarder.close()
         inside.shutdown()
         await space.remove()
-
-
-@pytest.mark.e2e
-async def test_a_guest_is_found_again(qemu: None, tiny_linux: Path, person: Person, tmp_path: Path) -> None:
-    path = tmp_path / "images" / "vm-101-disk-0.qcow2"
-    first = QemuHypervisor(tmp_path / "guests", "namespace")
-    await first.open()
-    await first.create_disk(path, 0, tiny_linux)
-    cloud = cloud_init("inside", "alice", person.public_key)
-    await first.start(guest(disks=(disk(str(path)),), nics=(CARD,), firewall=OPEN, cloud_init=cloud))
-    assert await person.login("alice", ADDRESS, first.ssh_port, "hostname") == "inside"
-    await first.close(keep_guests=True)
-    later = QemuHypervisor(tmp_path / "guests", "auto")
-    await later.open()
-    try:
-        await later.apply_firewall(101, OPEN)
-        assert await person.login("alice", ADDRESS, later.ssh_port, "hostname") == "inside"
-        await later.apply_firewall(101, replace(OPEN, rules=(Rule("in", "REJECT", 1, proto="tcp", dport=str(SSH)),)))
-        reader, writer = await asyncio.open_connection(ADDRESS, later.ssh_port)
-        with pytest.raises(ConnectionResetError):
-            await reader.read()
-        writer.close()
-    finally:
-        await later.close(keep_guests=False)
-    assert not Space(tmp_path / "guests").exists
