@@ -25,6 +25,9 @@ from pvelocal.qemu.netns.space import Space
 # Boots in two thirds of the time that the smallest of the contract's types takes where several boot at once.
 SMALL = "test_small"
 SMALL_DISK_GB = 10
+# Its like, with a bigger disk.
+ROOMY = "test_roomy"
+ROOMY_DISK_GB = 60
 
 # Who ends it is not who started it: a shell of its own keeps how it ended.
 KEEP_STATUS = """trap : INT; "$@"; echo $? >"$0" """
@@ -63,8 +66,9 @@ def _start(folder: Path) -> None:
     )
     (folder / "group").write_bytes(shell.stdout)
     credentials_since(data, started, lambda: not status.exists())
-    operate(data, "type", "add", SMALL, "--description", "What a test needs", "--cents", "3", "--vcpus", "1",
-            "--memory-gb", "1", "--disk-gb", str(SMALL_DISK_GB))  # fmt: skip
+    for name, disk_gb in ((SMALL, SMALL_DISK_GB), (ROOMY, ROOMY_DISK_GB)):
+        operate(data, "type", "add", name, "--description", "What a test needs", "--cents", "3", "--vcpus", "1",
+                "--memory-gb", "1", "--disk-gb", str(disk_gb))  # fmt: skip
 
 
 def end_shared_cloud(folder: Path) -> list[str]:

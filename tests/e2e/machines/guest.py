@@ -13,6 +13,7 @@ CONNECTED, REFUSED, TIMED_OUT = "connected", "refused", "timed out"
 PORT, OTHER_PORT = 8080, 8081
 SECONDS = 3
 PASSWORD = "correct-horse-7"
+LINUX = {"template_name": "TINY-LINUX", "username": "captain"}
 SCRIPT = """#!/bin/sh
 mkdir /srv
 echo began >> /srv/log
@@ -74,11 +75,12 @@ def launched(cloud: LocalCloud, answer: httpx.Response, key: Path) -> Guest:
 
 
 def ask_for_one(cloud: LocalCloud, **more: Any) -> httpx.Response:
-    launch = {
-        "region": "us-east-1",
-        "instance_type": SMALL,
-        "template_name": "TINY-LINUX",
-        "username": "captain",
-        **more,
-    }
+    launch = {"region": "us-east-1", "instance_type": SMALL, **LINUX, **more}
     return cloud.api.post("/instances/launch-instance", json=launch)
+
+
+def ask_for_exactly(cloud: LocalCloud, **more: Any) -> httpx.Response:
+    """As staff may."""
+    size = {"cores": 1, "memory": 8, "disk_size": 40, "gpu_count": 0}
+    launch = {"host": "px1", "instance_type": SMALL, **size, **LINUX, **more}
+    return cloud.api.post("/instances/launch-custom", json=launch)

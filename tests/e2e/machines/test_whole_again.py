@@ -1,44 +1,34 @@
 """Backups of real machines, seen from inside: what was there comes back, here and on a bigger machine."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from e2e.local_cloud import NOTHING, LocalCloud, Shell, eventually, opened
-from e2e.shared_cloud import SMALL, SMALL_DISK_GB
+from e2e.local_cloud import LocalCloud, Shell, eventually
+from e2e.machines.guest import Guest
+from e2e.shared_cloud import ROOMY_DISK_GB, SMALL_DISK_GB
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60.0
-BIG_GB = 60
 MIB = 1 << 20
 # A checksum from before its backup is the file's; one line each makes it easy to see in which state a guest is.
 WRITE = "dd if=/dev/urandom of={name} bs=1M count={mib} 2>/dev/null; sha256sum {name} > {name}.sum; sync"
 CHECK = "sha256sum -c {name}.sum && cat {name}.sum"
 # Somebody who goes on writing: each line is whole on disk before the next one is written.
-GO_ON = "(i=0; while :; do i=$((i+1)); echo $i >> ticks; sync; done) </dev/null >/dev/null 2>&1 & echo $! > pid"
+GO_ON = (
+    "(i=0; while usleep 50000; do i=$((i+1)); echo $i >> ticks; sync; done) </dev/null >/dev/null 2>&1 & echo $! > pid"
+)
 KERNEL_COMPLAINTS = "sudo dmesg | grep -Ei 'EXT4-fs.*(error|warning|corrupt)|I/O error' || true"
 FIRST_SECTOR = "cat /sys/class/block/$(awk '$2 == \"/\" {print $1}' /proc/mounts | sed 's:/dev/::')/start"
 
 
-@pytest.fixture
-def staff(cloud: LocalCloud) -> Iterator[LocalCloud]:
-    """The same cloud, for somebody who may choose sizes."""
-    with opened(cloud.data, "staff") as running:
-        yield running
+class Machine:
+    """A guest with its backups."""
 
-
-class Instance:
-    """A machine, by its path in the API and from inside."""
-
-    def __init__(self, cloud: LocalCloud, key: Path, answer: Any) -> None:
-        cloud.completed(answer)
-        self.cloud = cloud
-        self.id: str = answer.json()["vm_uuid"]
-        self.path = f"/instances/{self.id}"
-        self.shell = Shell(key, "captain", self.shown["ip_address"], self.shown["ssh_port"], lasting=True)
+    def __init__(self, guest: Guest) -> None:
+        self.cloud, self.id, self.path, self.shell = guest.cloud, guest.id, guest.path, guest.shell
 
     @property
     def shown(self) -> dict[str, Any]:
@@ -90,29 +80,13 @@ class Instance:
         assert checked.returncode == 0, checked.stdout
 
 
-def launched(cloud: LocalCloud, key: Path, name: str, disk_gb: int | None = None) -> Instance:
-    """One with the small type's disk, or with one of its own size."""
-    body = {
-        "name": name,
-        "username": "captain",
-        "template_name": "TINY-LINUX",
-        "ssh_key": key.with_suffix(".pub").read_text(),
-    }
-    if disk_gb is None:
-        standard = {"instance_type": SMALL, "region": "us-east-1"}
-        return Instance(cloud, key, cloud.api.post("/instances/launch-instance", json=body | standard))
-    custom = {"instance_type": SMALL, "host": "px1", "cores": 1, "memory": 8, "disk_size": disk_gb, "gpu_count": 0}
-    return Instance(cloud, key, cloud.api.post("/instances/launch-custom", json=body | custom))
-
-
 def size_gb(shell: Shell) -> float:
     return int(shell.run("df -k / | awk 'END {print $2}'")) / MIB
 
 
-@pytest.mark.long
-def test_backups_that_can_be_trusted(staff: LocalCloud, key: Path, tmp_path: Path) -> None:
-    small, big = launched(staff, key, "small"), launched(staff, key, "big", BIG_GB)
-    first_sum = small.write("precious", 6)
+def test_backups_that_can_be_trusted(cloud: LocalCloud, guests: tuple[Guest, Guest], tmp_path: Path) -> None:
+    small, big = (Machine(guest) for guest in guests)
+    first_sum = small.write("precious", 3)
     small.shell.run(GO_ON)
     eventually(lambda: small.shell.attempt("test -s ticks").returncode == 0, PATIENCE)
     first = small.backed_up()
@@ -124,23 +98,22 @@ def test_backups_that_can_be_trusted(staff: LocalCloud, key: Path, tmp_path: Pat
     assert ticks == [str(number) for number in range(1, len(ticks) + 1)]
 
     small_gb = size_gb(small.shell)
-    second_sum = small.write("precious", 3)
+    second_sum = small.write("precious", 2)
     assert second_sum != first_sum
     second = small.backed_up()
-    assert 3 * MIB <= second["stored_bytes"] <= 64 * MIB < first["stored_bytes"]
+    assert 2 * MIB <= second["stored_bytes"] <= 64 * MIB < first["stored_bytes"]
     assert second["size_bytes"] == first["size_bytes"] >= SMALL_DISK_GB << 30
 
-    staff.completed(staff.api.delete("/backups", params={"volid": first["volid"]}))
-    assert staff.api.delete(small.path).json()["status"] == "success"
-    (left,) = [each for each in staff.api.get("/backups").json()["backups"] if each["instance_id"] == small.id]
-    assert (left["volid"], left["instance_name"], left["instance_deleted"]) == (second["volid"], "small", True)
+    cloud.completed(cloud.api.delete("/backups", params={"volid": first["volid"]}))
+    name = small.shown["name"]
+    assert cloud.api.delete(small.path).json()["status"] == "success"
+    (left,) = [each for each in cloud.api.get("/backups").json()["backups"] if each["instance_id"] == small.id]
+    assert (left["volid"], left["instance_name"], left["instance_deleted"]) == (second["volid"], name, True)
     big.became(second, add_restore_prefix="true")
     assert big.checksum("precious") == second_sum
     assert big.shown["name"].startswith("RESTORE-")
     assert big.shell.run("hostname") == big.shown["name"]
-    assert small_gb < SMALL_DISK_GB < 0.9 * BIG_GB < size_gb(big.shell) <= BIG_GB
-    staff.completed(staff.api.delete("/backups", params={"volid": second["volid"]}))
-    assert small.id not in {each["instance_id"] for each in staff.api.get("/backups").json()["backups"]}
+    assert small_gb < SMALL_DISK_GB < 0.9 * ROOMY_DISK_GB < size_gb(big.shell) <= ROOMY_DISK_GB
+    cloud.completed(cloud.api.delete("/backups", params={"volid": second["volid"]}))
+    assert small.id not in {each["instance_id"] for each in cloud.api.get("/backups").json()["backups"]}
     big.is_clean(tmp_path)
-    assert staff.api.delete(big.path).json()["status"] == "success"
-    assert staff.left_of(small.id, big.id) == NOTHING
