@@ -20,7 +20,7 @@ from bluelobster.access.keys import create_key
 from bluelobster.access.permissions import Role
 from bluelobster.access.principal import Sight
 from bluelobster.access.sealing import new_key
-from bluelobster.app import Parts, assembled, attach, create_app
+from bluelobster.app import attach, create_app
 from bluelobster.catalog.gpus import save_gpu
 from bluelobster.catalog.hosts import Capacity, NewHost, save_host
 from bluelobster.catalog.templates import KNOWN, place_image, save_template
@@ -31,6 +31,7 @@ from bluelobster.http.errors import NotFound
 from bluelobster.instances.delete import request_deletion
 from bluelobster.instances.find import find_instance
 from bluelobster.isos.rules import IsoRules
+from bluelobster.parts import Parts, assembled
 from bluelobster.pve import Endpoint
 from bluelobster.settings import Settings
 from bluelobster.stopping import stop

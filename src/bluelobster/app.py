@@ -55,8 +55,6 @@ from bluelobster.teams import routes as teams
 from bluelobster.users import routes as users
 from bluelobster.users.oidc import routes as oidc
 
-__all__ = ["Parts", "assembled", "attach", "create_app"]
-
 DESCRIPTION = """Launch, power, watch and pay for virtual machines with GPUs.
 
 Every request but the health check, signing in, and what a payment provider signs, carries an API key in `X-API-Key`, or

@@ -3,7 +3,8 @@
 import asyncio
 
 from admin.shell import Shell
-from bluelobster.app import assembled, attach, create_app
+from bluelobster.app import attach, create_app
+from bluelobster.parts import assembled
 from bluelobster.settings import Settings
 from cloud import api_client
 

@@ -9,7 +9,8 @@ import httpx
 
 from admin.place import REGION, image, reach
 from admin.shell import Shell
-from bluelobster.app import assembled, attach, create_app
+from bluelobster.app import attach, create_app
+from bluelobster.parts import assembled
 from bluelobster.settings import Settings
 from bluelobster.worker import work
 from cloud import SSH_KEY, api_client, eventually

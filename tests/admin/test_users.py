@@ -6,7 +6,8 @@ from click.testing import CliRunner
 
 from admin.shell import Shell
 from bluelobster.__main__ import main
-from bluelobster.app import assembled, attach, create_app
+from bluelobster.app import attach, create_app
+from bluelobster.parts import assembled
 from bluelobster.settings import Settings
 from cloud import CHEAP_HASHES, api_client
 

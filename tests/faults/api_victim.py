@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 
 from bluelobster.access import route
-from bluelobster.app import assembled, attach, create_app
+from bluelobster.app import attach, create_app
 from bluelobster.db import pool
 from bluelobster.instances import routes
+from bluelobster.parts import assembled
 from bluelobster.settings import Settings
 from cloud import api_client
 from forks import processes

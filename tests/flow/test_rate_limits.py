@@ -13,9 +13,10 @@ import httpx
 import pytest
 
 from bluelobster.access.admission import origin_of
-from bluelobster.app import assembled, attach, create_app
+from bluelobster.app import attach, create_app
 from bluelobster.http import shared_rates
 from bluelobster.http.rates import MANY, MemoryRates, Rate
+from bluelobster.parts import assembled
 from bluelobster.settings import Settings
 from cloud import TestCloud, api_client, eventually, running_cloud
 from faults.victim import end
