@@ -83,7 +83,8 @@ class Person:
     async def _try(self, target: str, port: int, command: str) -> tuple[bool, str]:
         options = ["BatchMode=yes", "ConnectTimeout=3", "StrictHostKeyChecking=accept-new", "LogLevel=ERROR"]
         if self.lasting:
-            options += ["ControlMaster=auto", "ControlPersist=60", f"ControlPath={self.key}.%C"]
+            # A socket's path is 107 bytes at most, 17 of which `ssh` adds.
+            options += ["ControlMaster=auto", "ControlPersist=60", f"ControlPath={self.key.parent}/%h"]
         words = [word for option in options for word in ("-o", option)]
         process = await asyncio.create_subprocess_exec(
             *("ssh", "-i", str(self.key), "-o", f"UserKnownHostsFile={self.known_hosts}", *words),
