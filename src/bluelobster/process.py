@@ -10,6 +10,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
+from bluelobster.db.migrate import CannotMigrate, migrate
 from bluelobster.settings import Settings
 
 
@@ -28,6 +29,15 @@ def settings_from_environment() -> Settings:
         click.echo(str(error), err=True)
         sys.exit(2)
     return settings
+
+
+def bring_up_to_date(settings: Settings) -> None:
+    """The database; ends the program with why it cannot be done."""
+    try:
+        migrate(settings.database_url)
+    except CannotMigrate as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
 
 
 def keep_for_good() -> None:

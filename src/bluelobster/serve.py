@@ -9,9 +9,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from bluelobster.app import create_app
-from bluelobster.db.migrate import migrate
 from bluelobster.logs import log_to_stderr
-from bluelobster.process import keep_for_good, settings_from_environment
+from bluelobster.process import bring_up_to_date, keep_for_good, settings_from_environment
 
 
 class Server(uvicorn.Server):
@@ -31,7 +30,7 @@ def api() -> None:
     """Run the API against the PostgreSQL that BLUELOBSTER_DATABASE_URL names."""
     settings = settings_from_environment()
     log_to_stderr(settings.log_level)
-    migrate(settings.database_url)
+    bring_up_to_date(settings)
     app = create_app(settings)
     config = uvicorn.Config(
         app,

@@ -10,6 +10,7 @@ import click
 
 from bluelobster.admin.session import data_directory
 from bluelobster.db.embedded import EmbeddedPostgresError
+from bluelobster.db.migrate import CannotMigrate
 from bluelobster.local.cloud import Cloud, CloudError, Wishes
 from bluelobster.local.output import say
 from bluelobster.process import until_told_to_stop
@@ -54,7 +55,7 @@ async def stay_up(wishes: Wishes, first: Callable[[Cloud], Awaitable[None]] | No
                     await first(cloud)
                 greet(cloud)
                 await cloud.watch()
-        except (CloudError, EmbeddedPostgresError) as error:
+        except (CloudError, EmbeddedPostgresError, CannotMigrate) as error:
             say(f"error: {error}", error=True)
             status = 1
 

@@ -15,7 +15,6 @@ from bluelobster.backups.delete import DELETE_BACKUP
 from bluelobster.backups.restore import RESTORE
 from bluelobster.backups.run_schedules import forget_old_slots, run_schedules
 from bluelobster.billing.bill import bill
-from bluelobster.db.migrate import migrate
 from bluelobster.enforcement.enforce import enforce
 from bluelobster.events.housekeeping import forget_old_events, put_events_in_order
 from bluelobster.instances.delete import DELETE
@@ -29,7 +28,7 @@ from bluelobster.isos.fetch import Fetcher
 from bluelobster.logs import log_to_stderr
 from bluelobster.parts import Parts, assembled
 from bluelobster.payments.housekeeping import tidy_payments
-from bluelobster.process import keep_for_good, settings_from_environment, until_told_to_stop
+from bluelobster.process import bring_up_to_date, keep_for_good, settings_from_environment, until_told_to_stop
 from bluelobster.reconcile.backups import reconcile_backups
 from bluelobster.reconcile.hosts import reconcile_hosts
 from bluelobster.settings import Settings
@@ -55,7 +54,7 @@ def command() -> None:
     """Run a worker against the PostgreSQL that BLUELOBSTER_DATABASE_URL names."""
     settings = settings_from_environment()
     log_to_stderr(settings.log_level)
-    migrate(settings.database_url)
+    bring_up_to_date(settings)
     # Where they share a machine, answers come before the work that was asked for.
     os.nice(NICENESS)
     keep_for_good()

@@ -5,6 +5,7 @@ from pathlib import Path
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from bluelobster.db.migrate import CannotMigrate
@@ -22,6 +23,10 @@ def upgrade(dsn: str, migrations: Path) -> None:
             connection.exec_driver_sql(f"select pg_advisory_xact_lock({LOCK})")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except CommandError as error:
+        raise CannotMigrate(
+            f"the database belongs to a newer version of this program: start that one ({error})"
+        ) from error
     except DBAPIError as error:
         raise CannotMigrate(f"cannot reach the database: {str(error.orig).strip()}") from error
     except (ArgumentError, ValueError) as error:
