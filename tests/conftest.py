@@ -41,7 +41,7 @@ ON_ASYNCIO = ("tests/e2e/", "tests/pvelocal/qemu/", "tests/db/")
 TRACE_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 ROOM = 2 << 30
 # Of a file. Where Python has no monitoring of its own, a tracer makes them dear.
-MEASURED = 6 if sys.version_info < (3, 12) else sys.maxsize
+MEASURED = 12 if sys.version_info < (3, 12) else sys.maxsize
 measured = pytest.StashKey[bool]()
 server = pytest.StashKey[tuple[EmbeddedPostgres, Path]]()
 
