@@ -43,6 +43,9 @@ def test_a_process_without_its_database_says_so(
 ) -> None:
     monkeypatch.setenv("BLUELOBSTER_DATABASE_URL", database.replace("/shared", "/missing"))
     monkeypatch.setenv("BLUELOBSTER_SECRET_KEY", new_key())
+    # It would take pytest's handlers away for good.
+    for module in (serve, worker):
+        monkeypatch.setattr(module, "log_to_stderr", lambda level: None)
     ended = CliRunner().invoke(process)
     assert ended.exit_code == 1
     assert "cannot reach the database" in ended.output
