@@ -23,7 +23,7 @@ Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class TooDeep(ValueError):
-    """Lists in lists in lists."""
+    """Settings in settings in settings."""
 
 
 def checked_user_data(text: str | None) -> str | None:
@@ -91,7 +91,7 @@ def _check_depth(text: str) -> None:
 
 def _check_parts(text: str) -> None:
     if len(PART_OF_PARTS.findall(text)) > DEEPEST:
-        raise TooDeep(f"a MIME message may have at most {DEEPEST} parts that have parts")
+        raise ValueError(f"a MIME message may have at most {DEEPEST} parts that have parts")
     message = message_from_string(text)
     parts = [part for part in message.walk() if not part.is_multipart()]
     if not message.is_multipart() or message.defects or not parts:
