@@ -19,12 +19,12 @@ import psycopg
 import pytest
 import uvloop
 from coverage import Coverage
-from psycopg_pool import AsyncConnectionPool
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from bluelobster.db.embedded import EmbeddedPostgres
 from bluelobster.db.migrate import migrate
+from bluelobster.db.pool import Pool
 from cloud import TestCloud, running_cloud
 from databases import ADDRESS, TEMPLATE, new_database, renewed_database
 from e2e.shared_cloud import end_shared_cloud
@@ -97,9 +97,7 @@ def memory() -> Path | None:
 def connections_are_kept() -> Iterator[None]:
     """From one test to the next."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "bluelobster.db.pool.AsyncConnectionPool", partial(AsyncConnectionPool, connection_class=KeptConnection)
-        )
+        patch.setattr("bluelobster.db.pool.Pool", partial(Pool, connection_class=KeptConnection))
         yield
     KeptConnection.forget_all_but(set())
 

@@ -1,6 +1,7 @@
-"""Ending tasks for certain."""
+"""Ending tasks for certain, and what must not end half way."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 AGAIN_SECONDS = 1.0
@@ -19,3 +20,17 @@ async def stop(*tasks: asyncio.Future[Any]) -> None:
             cancelled = True
     if cancelled:
         raise asyncio.CancelledError
+
+
+async def to_the_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run what does not take long to its end, even while being cancelled."""
+    task = asyncio.ensure_future(coroutine)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
+    task.result()

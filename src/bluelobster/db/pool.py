@@ -8,9 +8,19 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
+from bluelobster.stopping import to_the_end
+
 Connection = AsyncConnection[TupleRow]
 Tx = Connection
-Pool = AsyncConnectionPool[Connection]
+
+
+class Pool(AsyncConnectionPool[Connection]):
+    """Gets back what it gave out, whatever becomes of whoever had it."""
+
+    async def putconn(self, conn: Connection) -> None:
+        """Give a connection back. Cancelled on the way to who waits for it, psycopg's pool (3.3) loses both: one has
+        a connection less for ever, and the other waits until its time is over."""
+        await to_the_end(super().putconn(conn))
 
 
 @asynccontextmanager
@@ -22,7 +32,7 @@ async def connect(dsn: str, *, size: int, idle_seconds: float) -> AsyncIterator[
     """
     options = f"-c timezone=UTC -c idle_in_transaction_session_timeout={round(idle_seconds * 1000)}"
     settings: dict[str, Any] = {"autocommit": True, "options": options}
-    pool: Pool = AsyncConnectionPool(dsn, min_size=1, max_size=size, kwargs=settings, open=False, timeout=10)
+    pool = Pool(dsn, min_size=1, max_size=size, kwargs=settings, open=False, timeout=10)
     await pool.open(wait=True, timeout=30)
     try:
         yield pool
