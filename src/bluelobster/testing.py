@@ -57,12 +57,16 @@ _IMAGE = ("-m", "pvelocal.images", "build", "TINY-LINUX", "--out", str(CHECKOUT 
 _WORKERS = ("-n", "4", "--dist", "loadscope", "--no-loadscope-reorder")
 
 
+def types() -> Stage:
+    """What takes as long as all other checks, on one processor: it goes on beside them, and beside the tests."""
+    return Stage("types", ((_PYTHON, "-m", "mypy"),))
+
+
 def checks(real_guests: bool) -> tuple[Stage, ...]:
     """What goes on side by side, longest first. The image of the guests is built before the tests, so that none needs
     the network; test modules are compiled once instead of by each of pytest's workers."""
     image = (Stage("guest image", ((_PYTHON, *_IMAGE),)),) if real_guests else ()
     return (
-        Stage("types", ((_PYTHON, "-m", "mypy"),)),
         Stage("test modules", ((*_PYTEST, "--collect-only", "--quiet"),)),
         *image,
         Stage("architecture", ((_PYTHON, str(_PROGRAMS / "lint-imports")),)),
@@ -96,7 +100,10 @@ def command(pytest_arguments: tuple[str, ...]) -> None:
     if pytest_arguments:
         sys.exit(_run((*_PYTEST, *pytest_arguments)))
     started = time.monotonic()
-    outcomes = [*_side_by_side(checks(real_guests)), *map(_one, tests(real_guests))]
+    with ThreadPoolExecutor(1) as beside:
+        typed = beside.submit(_quietly, types())
+        outcomes = [*_side_by_side(checks(real_guests)), *map(_one, tests(real_guests))]
+        outcomes.append(_told(*typed.result()))
     click.echo()
     for outcome in outcomes:
         click.secho(str(outcome), fg=None if outcome.passed else "red")
@@ -118,19 +125,25 @@ def _provided(tests: str, packages: tuple[SystemPackage, ...]) -> bool:
 
 
 def _side_by_side(stages: Sequence[Stage]) -> list[Outcome]:
-    """As many at a time as there are processors. Only what one that fails has printed is shown."""
-
-    def quietly(stage: Stage) -> Outcome:
-        with tempfile.TemporaryFile() as output:
-            outcome = _outcome(stage, output)
-            click.secho(f"── {outcome}", bold=True, fg=None if outcome.passed else "red")
-            if not outcome.passed:
-                output.seek(0)
-                click.echo(output.read().decode(errors="replace"))
-        return outcome
-
+    """As many at a time as there are processors."""
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return list(threads.map(quietly, stages))
+        return list(threads.map(lambda stage: _told(*_quietly(stage)), stages))
+
+
+def _quietly(stage: Stage) -> tuple[Outcome, str]:
+    """How it ended, and what it printed."""
+    with tempfile.TemporaryFile() as output:
+        outcome = _outcome(stage, output)
+        output.seek(0)
+        return outcome, output.read().decode(errors="replace")
+
+
+def _told(outcome: Outcome, output: str) -> Outcome:
+    """Only what one that fails has printed is shown."""
+    click.secho(f"── {outcome}", bold=True, fg=None if outcome.passed else "red")
+    if not outcome.passed:
+        click.echo(output)
+    return outcome
 
 
 def _one(stage: Stage) -> Outcome:

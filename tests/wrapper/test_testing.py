@@ -24,7 +24,13 @@ def incomplete(packages: object, say: object) -> None:
     raise CannotInstall("QEMU not installed", "sudo apt-get install it")
 
 
-def stages_are(monkeypatch: pytest.MonkeyPatch, checks: Sequence[Stage], tests: Sequence[Stage] = ()) -> None:
+def stages_are(
+    monkeypatch: pytest.MonkeyPatch,
+    checks: Sequence[Stage],
+    tests: Sequence[Stage] = (),
+    types: tuple[str, ...] = PASSES,
+) -> None:
+    monkeypatch.setattr(testing, "types", lambda: Stage("types", (types,)))
     monkeypatch.setattr(testing, "checks", lambda _real_guests: checks)
     monkeypatch.setattr(testing, "tests", lambda _real_guests: tests)
 
@@ -33,8 +39,8 @@ def test_all_stages_run_and_their_times_are_told(monkeypatch: pytest.MonkeyPatch
     stages_are(monkeypatch, [Stage("one", (PASSES, PASSES)), Stage("two", (PASSES,))], [Stage("three", (PASSES,))])
     answer = CliRunner().invoke(testing.command)
     assert answer.exit_code == 0
-    told = [line.split()[:2] for line in answer.output.splitlines()[-4:-1]]
-    assert told == [["one", "passed"], ["two", "passed"], ["three", "passed"]]
+    told = [line.split()[:2] for line in answer.output.splitlines()[-5:-1]]
+    assert told == [["one", "passed"], ["two", "passed"], ["three", "passed"], ["types", "passed"]]
 
 
 def test_a_failed_stage_fails_the_whole_but_not_the_rest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -48,6 +54,16 @@ def test_a_failed_stage_fails_the_whole_but_not_the_rest(monkeypatch: pytest.Mon
     assert "fine" not in answer.output
     assert (tmp_path / "ran").exists()
     assert not (tmp_path / "never").exists()
+
+
+def test_types_are_checked_beside_the_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "here")
+    checking = ("sh", "-c", f"read answer <{tmp_path}/here; echo what is wrong; exit 1")
+    stages_are(monkeypatch, [], [Stage("tests", (("sh", "-c", f"echo >{tmp_path}/here"),))], checking)
+    answer = CliRunner().invoke(testing.command)
+    assert answer.exit_code == 1
+    assert "what is wrong" in answer.output
+    assert "types                  FAILED" in answer.output.splitlines()[-2]
 
 
 def test_checks_go_on_side_by_side(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
