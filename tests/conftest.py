@@ -8,17 +8,14 @@ import asyncio
 import os
 import shutil
 import signal
-import sys
 import tempfile
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 import uvloop
-from coverage import Coverage
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -34,15 +31,10 @@ from run_folder import run_folder
 
 gc.enable()
 
-STORIES = ("tests/e2e/", "tests/faults/", "tests/property/", "tests/contract/test_schemathesis.py")
 TOGETHER = ("tests/e2e/test_", "tests/wrapper/test_wrapper.py")
 FOLDERS_TOGETHER = ("tests/e2e/machines/",)
 ON_ASYNCIO = ("tests/e2e/", "tests/pvelocal/qemu/", "tests/db/")
-TRACE_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 ROOM = 2 << 30
-# Of a file. Where Python has no monitoring of its own, a tracer makes them dear.
-MEASURED = 12 if sys.version_info < (3, 12) else sys.maxsize
-measured = pytest.StashKey[bool]()
 server = pytest.StashKey[tuple[EmbeddedPostgres, Path]]()
 
 
@@ -133,35 +125,6 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
     return {"uvloop": uvloop.new_event_loop}
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """What runs lines that other tests have measured does without the tracer, in two thirds of the time."""
-    tracer = None if item.stash[measured] else Coverage.current()
-    if tracer is None:
-        return (yield)
-    setting = os.environ.pop(TRACE_CHILDREN, None)
-    tracer.stop()
-    try:
-        return (yield)
-    finally:
-        tracer.start()
-        if setting is not None:
-            os.environ[TRACE_CHILDREN] = setting
-
-
-def measure_some(items: list[pytest.Item]) -> None:
-    """The first tests of each file, and of each test the first case; none of the long stories."""
-    of_file: Counter[Path] = Counter()
-    for item in items:
-        is_new = not item.nodeid.startswith(STORIES) and not is_a_further_case(item)
-        of_file[item.path] += is_new
-        item.stash[measured] = is_new and of_file[item.path] <= MEASURED
-
-
-def is_a_further_case(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and hasattr(item, "callspec") and any(item.callspec.indices.values())
-
-
 class Together(LoadScopeScheduling):  # type: ignore[misc]
     """Every test goes to the worker that is free, but those that share a machine or an installation stay together."""
 
@@ -184,5 +147,4 @@ def pytest_collection_finish() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first: those tests mostly wait, and the last one to begin decides when the run ends."""
-    measure_some(items)
     items.sort(key=lambda item: item.get_closest_marker("long") is None and item.get_closest_marker("e2e") is None)
