@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
-from psycopg import OperationalError
+from psycopg import Error
 from psycopg_pool import PoolTimeout
 
 from bluelobster.db.pool import Pool, transaction
@@ -62,7 +62,7 @@ class LastUses:
             uses, self._unwritten = self._unwritten, {}
             try:
                 await self._write_all(self._pool, uses)
-            except (OperationalError, PoolTimeout) as error:
+            except (Error, PoolTimeout) as error:
                 log.warning("when %d keys or sessions were last used is not noted: %s", len(uses), error)
         self._writing = None
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from psycopg import AsyncConnection, Error
 
-from bluelobster.db.pool import Connection
+from bluelobster.db.pool import Connection, watchful
 from bluelobster.events.numbers import number_events
 from bluelobster.events.record import WAKE
 from bluelobster.http.errors import ApiError
@@ -88,7 +88,9 @@ class Feed:
     async def _listen(self) -> None:
         while True:
             try:
-                async with await AsyncConnection.connect(self._dsn, autocommit=True, options=OPTIONS) as connection:
+                async with await AsyncConnection.connect(
+                    self._dsn, autocommit=True, options=OPTIONS, **watchful(self._dsn)
+                ) as connection:
                     await self._follow(connection)
             except Error as error:
                 log.warning("the event feed waits for the database: %s", error)

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from psycopg import OperationalError
+from psycopg.errors import ReadOnlySqlTransaction
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -64,8 +65,9 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeout)
+    @app.exception_handler(ReadOnlySqlTransaction)
     async def no_database(_request: Request, error: Exception) -> Response:
-        log.error("the database does not answer: %s", error)
+        log.error("the database does not answer, or takes nothing: %s", error)
         gone = Unavailable("service_unavailable", "The service is not available at the moment; try again shortly")
         return JsonResponse(gone.body(), status_code=gone.status, headers={"Retry-After": "2"})
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NoReturn
 
-from psycopg import OperationalError
+from psycopg import Error, OperationalError
 
 from bluelobster.access.sealing import Seal
 from bluelobster.clock import Clock
@@ -69,7 +69,7 @@ class Engine:
 
     async def _hand_back(self, run: Run, reason: str, pause_seconds: float) -> None:
         at = self.clock.now() + timedelta(seconds=pause_seconds)
-        with contextlib.suppress(LeaseLost, OperationalError):
+        with contextlib.suppress(LeaseLost, Error):
             await run.hand_back(self.pool, reason, at)
 
     async def _go_on(self, run: Run) -> None:
@@ -208,13 +208,13 @@ async def _held(run: Run, pool: Pool) -> AsyncIterator[None]:
             await asyncio.sleep(run.lease_seconds / 3)
             try:
                 await run.extend(pool)
-            except OperationalError:
-                continue
             except LeaseLost:
                 lost = True
                 if inside is not None:
                     inside.cancel()
                 return
+            except Error:
+                continue
 
     keeper = asyncio.create_task(keep())
     try:

@@ -6,9 +6,10 @@ import logging
 import os
 import socket
 
-from psycopg import AsyncConnection, OperationalError, sql
+from psycopg import AsyncConnection, Error, sql
 from psycopg_pool import PoolTimeout
 
+from bluelobster.db.pool import watchful
 from bluelobster.stopping import stop
 from bluelobster.tasks.engine import Engine
 from bluelobster.tasks.run import claim
@@ -66,8 +67,8 @@ class Worker:
         while free := self._slots - len(self._running):
             try:
                 runs = await claim(self._engine.pool, self._name, self._lease_seconds, free)
-            except (OperationalError, PoolTimeout) as error:
-                log.warning("cannot claim tasks, the database does not answer: %s", error)
+            except (Error, PoolTimeout) as error:
+                log.warning("cannot claim tasks, the database refuses or does not answer: %s", error)
                 return
             for run in runs:
                 task = asyncio.create_task(self._engine.carry_out(run), name=f"task {run.task_id}")
@@ -87,8 +88,10 @@ class Worker:
     async def _listen(self) -> None:
         """Turn notifications into wake-ups; without a connection, polling has to do."""
         while True:
-            with contextlib.suppress(OperationalError):
-                async with await AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+            with contextlib.suppress(Error):
+                async with await AsyncConnection.connect(
+                    self._dsn, autocommit=True, **watchful(self._dsn)
+                ) as connection:
                     await connection.execute(sql.SQL("listen {}").format(sql.Identifier(WAKE)))
                     async for _ in connection.notifies():
                         self.wake()
