@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from psycopg import sql
 from bluelobster.clock import SystemClock
 from bluelobster.db.pool import Pool, connect
 from bluelobster.tasks.housekeeping import forget_old_tasks
-from bluelobster.tasks.periodic import Job, claim_slot, keep_doing
+from bluelobster.tasks.periodic import TOLERATED, Job, claim_slot, keep_doing
 from cloud import TestCloud, eventually
 from set_clock import SetClock
 
@@ -45,6 +46,36 @@ async def test_jobs_have_slots_of_their_own(database: str) -> None:
         clock.at += SECOND
         assert not await claim_slot(pool, "charge", 60, clock)
         assert await claim_slot(pool, "look", 1, clock)
+
+
+@dataclass
+class WrongClock(SystemClock):
+    """A machine's own, which does not keep time."""
+
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=30), timedelta(days=-30), 2 * TOLERATED])
+async def test_a_machine_with_a_wrong_clock_does_no_job(
+    database: str, ahead: timedelta, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connect(database, size=1, idle_seconds=10) as pool:
+        assert not await claim_slot(pool, "charge", 60, WrongClock(ahead))
+        complaint = f"this machine's clock differs from the database's by {ahead.total_seconds():.0f} s"
+        assert f"charge is not done here: {complaint}" in caplog.text
+        assert await claim_slot(pool, "charge", 60, WrongClock(TOLERATED / 10))
+        assert not await claim_slot(pool, "charge", 60, SystemClock())
+
+
+async def test_what_a_wrong_clock_put_off_is_done(database: str) -> None:
+    now = SystemClock().now()
+    async with connect(database, size=1, idle_seconds=10) as pool:
+        assert await claim_slot(pool, "charge", 60, SetClock(now + timedelta(days=30)))
+        assert await claim_slot(pool, "charge", 60, SetClock(now))
+        assert not await claim_slot(pool, "charge", 60, SetClock(now))
 
 
 async def test_a_job_that_fails_is_done_again(database: str) -> None:

@@ -1,5 +1,7 @@
 """A database that takes nothing for a while: one that is being moved, or whose disk is full."""
 
+from typing import Any
+
 import psycopg
 import pytest
 from psycopg import sql
@@ -58,7 +60,7 @@ async def test_it_is_told_and_got_over(cloud: TestCloud, caplog: pytest.LogCaptu
     listed = await cloud.staff.get("/keys")
     assert listed.status_code == 200
 
-    async def its_use_is_noted() -> bool:
+    async def its_use_is_noted() -> Any:
         return await cloud.one(
             "select last_used_at is not null from api_keys where prefix = %s", listed.json()["keys"][0]["prefix"]
         )

@@ -1,11 +1,17 @@
 """What a host was read to say does not undo what happened while it was being read."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
-from bluelobster.pve import PveClient, VmSummary
+from bluelobster.catalog.hosts import Capacity, NewHost, save_host
+from bluelobster.db.pool import transaction
+from bluelobster.pve import Endpoint, PveClient, VmSummary
+from bluelobster.reconcile.hosts import reconcile_hosts
 from cloud import TestCloud, eventually
 
 
@@ -61,3 +67,35 @@ async def test_a_list_that_is_behind_the_times(cloud: TestCloud, monkeypatch: py
     passes = 0
     await eventually(three_more)
     assert await power(cloud, instance_id) == "stopped"
+
+
+@asynccontextmanager
+async def silent_server() -> AsyncIterator[str]:
+    """One that takes connections and says nothing; its address."""
+    over = asyncio.Event()
+
+    async def say_nothing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
+        yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        over.set()
+
+
+async def test_hosts_that_hang_or_cannot_be_understood_keep_no_other_waiting(
+    idle_cloud: TestCloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = idle_cloud.parts
+    monkeypatch.setattr("bluelobster.reconcile.hosts.HOST_SECONDS", 0.5)
+    async with silent_server() as url:
+        async with transaction(parts.pool) as tx:
+            for name in ("a-silent", "b-unreadable"):
+                endpoint = Endpoint(url=url, token=f"root@pam!name={uuid4()}", fingerprint="00:" * 31 + "00")
+                host = NewHost(name, "us-east-1", endpoint, name, "local", "vmbr0", Capacity(1, 1, 1))
+                await save_host(tx, host, parts.seal, parts.clock.now())
+            await tx.execute("update hosts set token_sealed = 'nonsense' where id = 'b-unreadable'")
+        await reconcile_hosts(parts.pool, parts.connections, parts.clock)
+    assert await idle_cloud.one("select seen_at is not null from hosts where id = 'px1'")
+    assert "host a-silent: it takes longer than 0 s to answer" in caplog.text
+    assert "host b-unreadable cannot be looked at" in caplog.text

@@ -4,6 +4,7 @@ Records say whose a backup is. What vanished from its storage is lost; what bear
 to the account of the instance that the mark names; and what we told somebody is gone has to go.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +21,14 @@ from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.events.record import SYSTEM, BackupKind, record_instance
 from bluelobster.pve import BackupVolume, PveClient, errors
+from bluelobster.reconcile.one_of_many import one_of_many
 
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 60.0
+# A long list is slow, and what nobody wants any more is removed on the way.
+STORAGE_SECONDS = 600.0
+AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,15 @@ async def reconcile_backups(pool: Pool, connections: Connections, clock: Clock) 
     for host in hosts:
         if host.backup_storage is not None and host.status not in {"offline", "maintenance"}:
             places.setdefault(Place(host.region, host.backup_storage), []).append(host)
-    for place, ways in places.items():
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def look_at(place: Place, ways: list[Host]) -> None:
         for host in ways:
-            try:
+            async with turn, one_of_many(f"storage {place.storage} on host {host.id}", STORAGE_SECONDS):
                 await reconcile_storage(pool, await connections.to_host(host), host, place, clock)
-                break
-            except errors.PveError as error:
-                log.warning("storage %s on host %s: %s: %s", place.storage, host.id, type(error).__name__, error)
+                return
+
+    await asyncio.gather(*(look_at(place, ways) for place, ways in places.items()))
 
 
 async def reconcile_storage(pool: Pool, client: PveClient, host: Host, place: Place, clock: Clock) -> None:

@@ -1,5 +1,6 @@
 """What a host says it runs, against what we say it runs."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +16,12 @@ from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.events.record import SYSTEM, record_instance
 from bluelobster.instances.stats import Sample, save_samples
 from bluelobster.pve import PveClient, VmSummary, errors
+from bluelobster.reconcile.one_of_many import one_of_many
 
 log = logging.getLogger(__name__)
 
+HOST_SECONDS = 30.0
+AT_ONCE = 16
 POWER = {"running": "running", "stopped": "stopped"}
 
 
@@ -32,18 +36,17 @@ class OnRecord:
 
 
 async def reconcile_hosts(pool: Pool, connections: Connections, clock: Clock) -> None:
-    """Look at every host once. One that does not answer is looked at again next time."""
+    """Look at every host once. One that does not answer, or not so that it can be understood, is looked at again next
+    time; it keeps no other waiting."""
     async with pool.connection() as connection:
-        hosts = await list_hosts(connection)
-    for host in hosts:
-        if host.status == "offline":
-            continue
-        try:
+        hosts = [host for host in await list_hosts(connection) if host.status != "offline"]
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def look_at(host: Host) -> None:
+        async with turn, one_of_many(f"host {host.id}", HOST_SECONDS, is_expected=host.status == "maintenance"):
             await reconcile_host(pool, await connections.to_host(host), host, clock)
-        except errors.PveError as error:
-            # In maintenance it may well be off.
-            level = logging.DEBUG if host.status == "maintenance" else logging.WARNING
-            log.log(level, "host %s: %s: %s", host.id, type(error).__name__, error)
+
+    await asyncio.gather(*map(look_at, hosts))
 
 
 async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock) -> None:

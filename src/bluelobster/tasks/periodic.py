@@ -9,8 +9,8 @@ from datetime import timedelta
 from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
-from bluelobster.clock import Clock
-from bluelobster.db.pool import Pool
+from bluelobster.clock import Clock, SystemClock
+from bluelobster.db.pool import Connection, Pool
 
 log = logging.getLogger(__name__)
 
@@ -24,16 +24,47 @@ class Job:
     run: Callable[[], Awaitable[None]]
 
 
+# Machines that keep time differ by milliseconds.
+TOLERATED = timedelta(seconds=30)
+
+# A slot that is too far away was given by a clock that was wrong.
+CLAIM = """
+    insert into periodic (job, next_run)
+    select %(job)s, %(now)s + %(every)s
+    where not %(checked)s or clock_timestamp() between %(now)s - %(tolerated)s and %(now)s + %(tolerated)s
+    on conflict (job) do update set next_run = excluded.next_run
+    where periodic.next_run <= %(now)s or periodic.next_run > %(now)s + 2 * (%(every)s + %(tolerated)s)"""
+
+
 async def claim_slot(pool: Pool, name: str, every_seconds: float, clock: Clock) -> bool:
-    """Whether this process may do the job now; at most one process hears yes each period."""
+    """Whether this process may do the job now; at most one process hears yes each period. One whose machine has another
+    time than the database's never does: it would charge and delete before it is time."""
     now = clock.now()
+    values = {
+        "job": name,
+        "now": now,
+        "every": timedelta(seconds=every_seconds),
+        "checked": isinstance(clock, SystemClock),
+        "tolerated": TOLERATED,
+    }
     async with pool.connection() as connection:
-        done = await connection.execute(
-            """insert into periodic (job, next_run) values (%s, %s)
-               on conflict (job) do update set next_run = excluded.next_run where periodic.next_run <= %s""",
-            (name, now + timedelta(seconds=every_seconds), now),
-        )
+        done = await connection.execute(CLAIM, values)
+        if done.rowcount == 0 and values["checked"]:
+            await complain(connection, name, clock)
         return done.rowcount == 1
+
+
+async def complain(connection: Connection, name: str, clock: Clock) -> None:
+    """Where it is the clock that keeps a job from being done here."""
+    cursor = await connection.execute("select clock_timestamp()")
+    row = await cursor.fetchone()
+    ahead = clock.now() - row[0] if row else timedelta()
+    if abs(ahead) > TOLERATED:
+        log.error(
+            "%s is not done here: this machine's clock differs from the database's by %.0f s; set both right (NTP)",
+            name,
+            ahead.total_seconds(),
+        )
 
 
 async def keep_doing(job: Job, pool: Pool, clock: Clock) -> None:
