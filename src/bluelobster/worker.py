@@ -37,6 +37,7 @@ from bluelobster.tasks.engine import Engine
 from bluelobster.tasks.housekeeping import forget_old_tasks
 from bluelobster.tasks.operation import Operation
 from bluelobster.tasks.periodic import Job, keep_doing
+from bluelobster.tasks.turns import Turns
 from bluelobster.tasks.worker import Worker
 from bluelobster.users.sessions import forget_ended
 
@@ -67,7 +68,15 @@ async def _work(settings: Settings) -> None:
 
 
 def engine_of(parts: Parts) -> Engine:
-    return Engine(parts.pool, parts.clock, OPERATIONS, parts.connections.to, parts.seal, Fetcher(parts.settings.isos))
+    return Engine(
+        parts.pool,
+        parts.clock,
+        OPERATIONS,
+        parts.connections.to,
+        parts.seal,
+        Fetcher(parts.settings.isos),
+        Turns(parts.settings.worker_slots),
+    )
 
 
 async def work(parts: Parts, settings: Settings) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from bluelobster.isos import fetch, spool
 from bluelobster.isos.addresses import Resolve
-from bluelobster.isos.errors import CannotFetch, NoSpace
+from bluelobster.isos.errors import Busy, CannotFetch, NoSpace
 from bluelobster.isos.fetch import Fetcher
 from bluelobster.isos.rules import IsoRules
 from cloud import eventually
@@ -197,6 +197,9 @@ async def test_slow_sources_of_one_keep_nobody_else_waiting(source: Source, tmp_
     async with fetcher.fetched(source.url("/a.iso"), UUID(int=2)) as path:
         assert path.read_bytes() == IMAGE
     assert len(source.asked) == 3
+    # None of them waits for its turn here, where it would keep a slot of the worker.
+    refused = [task.exception() for task in slow if task.done()]
+    assert [type(each) for each in refused] == [Busy] * 10
     for task in slow:
         task.cancel()
     await asyncio.wait(slow)

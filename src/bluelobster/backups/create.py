@@ -232,4 +232,5 @@ BACKUP = Operation[NewBackup](
     failed=drop,
     complaint=COMPLAINT,
     deadline_seconds=24 * 3600,
+    takes_long=True,
 )

@@ -87,4 +87,5 @@ DELETE_BACKUP = Operation[Subject](
     failed=stay,
     complaint="Failed to delete backup",
     deadline_seconds=30 * 60,
+    takes_long=True,
 )

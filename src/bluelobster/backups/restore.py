@@ -258,4 +258,5 @@ RESTORE = Operation[Restore](
     failed=left_as_it_was,
     complaint="Failed to restore VM",
     deadline_seconds=12 * 60 * 60,
+    takes_long=True,
 )

@@ -8,7 +8,7 @@ import httpx
 from bluelobster.access.sealing import Seal
 from bluelobster.db.pool import Tx
 from bluelobster.instances.machine import Machine
-from bluelobster.isos.errors import BadAddress, CannotFetch, NoSpace
+from bluelobster.isos.errors import BadAddress, Busy, CannotFetch, NoSpace
 from bluelobster.isos.rules import IsoRules
 from bluelobster.isos.url import checked_url, shown
 from bluelobster.pve import Upid
@@ -65,6 +65,8 @@ async def _pass_on(machine: Machine, node: Node) -> Upid | None:
         raise GiveUp(f"the ISO image cannot be fetched: {error}") from error
     except NoSpace as error:
         raise TryAgain(f"no room for the image: {error}") from error
+    except Busy as error:
+        raise TryAgain(str(error)) from error
 
 
 async def forget_address(machine: Machine, tx: Tx) -> None:

@@ -282,4 +282,5 @@ CREATE_FROM_ISO = Operation[Machine](
     failed=release,
     complaint="Failed to create VM",
     deadline_seconds=60 * 60,
+    takes_long=True,
 )

@@ -15,3 +15,7 @@ class Interrupted(CannotFetch):
 
 class NoSpace(Exception):
     """This worker has no room for the image at the moment."""
+
+
+class Busy(Exception):
+    """This worker fetches as many images as it may, or as it may for one account."""

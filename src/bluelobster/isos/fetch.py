@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 import httpx
 
 from bluelobster.isos.addresses import Address, Resolve, reachable, resolved
-from bluelobster.isos.errors import BadAddress, CannotFetch, Interrupted
+from bluelobster.isos.errors import BadAddress, Busy, CannotFetch, Interrupted
 from bluelobster.isos.rules import IsoRules
 from bluelobster.isos.spool import Spool
 from bluelobster.isos.url import checked_url, host_of, is_usual, port_of
@@ -48,8 +48,11 @@ class Fetcher:
 
     @asynccontextmanager
     async def fetched(self, url: str, account_id: UUID) -> AsyncIterator[Path]:
-        """An image as a file, for the time of the block. Raises CannotFetch and NoSpace."""
+        """An image as a file, for the time of the block. Raises Busy where nobody more has a turn, CannotFetch and
+        NoSpace."""
         own_turn = self._turns.setdefault(account_id, asyncio.Semaphore(FETCHES_AN_ACCOUNT))
+        if own_turn.locked() or self._turn.locked():
+            raise Busy("other images are being fetched")
         async with own_turn, self._turn:
             with tempfile.TemporaryFile(dir=self._rules.folder) as file:
                 await self._in_time(url, file)

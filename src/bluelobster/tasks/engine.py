@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NoReturn
@@ -22,6 +22,7 @@ from bluelobster.tasks.node import Node
 from bluelobster.tasks.operation import GiveUp, Operation, Step, TryAgain, side_of
 from bluelobster.tasks.run import LeaseLost, Run
 from bluelobster.tasks.tell import tell
+from bluelobster.tasks.turns import Turns
 from bluelobster.tasks.way import Leg, Way, back, there
 
 log = logging.getLogger(__name__)
@@ -50,12 +51,14 @@ class Engine:
     connect: Connect
     seal: Seal
     isos: Fetcher
+    turns: Turns
 
     async def carry_out(self, run: Run) -> None:
         """Run a claimed task until it ended, has to wait, or belongs to another worker."""
         try:
             async with _held(run, self.pool):
-                await self._go_on(run)
+                with self.turns.long() if self.operations[run.task.operation].takes_long else nullcontext():
+                    await self._go_on(run)
         except LeaseLost:
             log.info("task %s went on elsewhere", run.task_id)
         except TryAgain as reason:
@@ -172,9 +175,11 @@ class Engine:
                 await leg.function(await operation.load(tx, run.task), tx=tx)
                 await run.checkpoint(tx, leg.key, True)
             return None
-        client = await self.connect(operation.host_of(subject))
-        node = Node(client, run, self.pool, leg.key, self.clock, self.seal, self.isos)
-        await leg.function(subject, node=node)
+        host_id = operation.host_of(subject)
+        with self.turns.at(host_id):
+            client = await self.connect(host_id)
+            node = Node(client, run, self.pool, leg.key, self.clock, self.seal, self.isos)
+            await leg.function(subject, node=node)
         return leg.key
 
     async def _end(self, run: Run, tx: Tx, status: str, message: str) -> None:

@@ -51,7 +51,8 @@ class Operation(Generic[Subject]):
 
     `load` reads the subject afresh before each step. `done` and `failed` make the last change of our rows, in
     the transaction that ends the task; the task that `failed` is loaded from says why. `complaint` begins the
-    message of a failure. After `deadline_seconds` the operation gives up and undoes.
+    message of a failure. After `deadline_seconds` the operation gives up and undoes. One that `takes_long`, or waits
+    long for others, leaves some of a worker's slots alone.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Operation(Generic[Subject]):
     failed: Callable[[Subject, Tx, Any], Awaitable[None]]
     complaint: str
     deadline_seconds: int
+    takes_long: bool = False
 
     def __post_init__(self) -> None:
         for step in self.steps:
