@@ -1,5 +1,6 @@
 """The cluster, which has one node: `/cluster` and `/nodes`."""
 
+import asyncio
 from typing import Any
 
 from pvelocal import views
@@ -70,7 +71,8 @@ async def list_resources(call: Call) -> object:
     entries: list[dict[str, Any]] = []
     if kind in ("", "vm"):
         seen = [vm for vm in call.node.vms if call.token.may(f"/vms/{vm.vmid}", "VM.Audit")]
-        entries += [await views.resource(call.node, vm) for vm in seen]
+        # At once: a guest may take its time to answer.
+        entries += await asyncio.gather(*(views.resource(call.node, vm) for vm in seen))
     if kind in ("", "node"):
         entries.append({**_node_entry(call), "cgroup-mode": 1})
     if kind in ("", "storage"):

@@ -13,12 +13,15 @@ from pvelocal.hypervisor import AgentUnavailable, HypervisorError
 
 _SENTINEL = b"\xff"
 _LINE_LIMIT = 4 * 1024 * 1024
+# The last three of what is too long, is not JSON, or is nested without end.
+NO_ANSWER = (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, RecursionError)
 
 
 async def ask(path: Path, command: str, timeout_seconds: float) -> object:
-    """The agent's answer to one command.
+    """The agent's answer to one command, which is as the guest likes.
 
-    AgentUnavailable when it does not answer in time, HypervisorError when it refuses. One caller at a time.
+    AgentUnavailable when it does not answer in time, or not in its protocol; HypervisorError when it refuses. One
+    caller at a time.
     """
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -28,7 +31,7 @@ async def ask(path: Path, command: str, timeout_seconds: float) -> object:
                 return await _execute(reader, writer, command)
             finally:
                 writer.close()
-    except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+    except NO_ANSWER as error:
         raise AgentUnavailable("QEMU guest agent is not running") from error
 
 
@@ -41,17 +44,21 @@ async def _synchronize(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         line = await reader.readuntil(b"\n")
         try:
             answer = json.loads(line.rpartition(_SENTINEL)[2])
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
 
 
 async def _execute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, command: str) -> object:
     writer.write(_message(command, None))
-    answer = cast("dict[str, object]", json.loads(await reader.readuntil(b"\n")))
-    if "error" in answer:
-        words = cast("dict[str, object]", answer["error"])
-        raise HypervisorError(f"Agent error: {words.get('desc', 'unknown')}")
-    return answer["return"]
+    answer = json.loads(await reader.readuntil(b"\n"))
+    match answer:
+        case {"error": {"desc": str(words)}}:
+            raise HypervisorError(f"Agent error: {words}")
+        case {"error": _}:
+            raise HypervisorError("Agent error: unknown")
+        case {"return": given}:
+            return cast("object", given)
+    raise AgentUnavailable("QEMU guest agent does not keep to its protocol")
 
 
 def _message(command: str, arguments: dict[str, object] | None) -> bytes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, cast
 
 from pvelocal.hypervisor import Counters, HypervisorError
@@ -16,6 +16,8 @@ _NO_STATISTIC = 2**64 - 1
 # Readings closer together would say more about the clock's ticks than about the guest.
 _MINIMUM_SECONDS = 0.5
 _MIB = 1024 * 1024
+# What Linux counts in, and databases keep.
+_MOST_BYTES = 2**63 - 1
 
 AskAgent = Callable[[str], Awaitable[object]]
 
@@ -91,11 +93,20 @@ class Meter:
             answer = await self._ask_agent("guest-network-get-interfaces")
         except HypervisorError:
             return self._network
+        return network_bytes(answer, self._record.macs) or self._network
+
+
+def network_bytes(answer: object, macs: Collection[str]) -> tuple[int, int] | None:
+    """What an agent says that these cards have received and sent; None where it does not say, or says nonsense."""
+    try:
         cards = [
             card["statistics"]
             for card in cast("list[dict[str, Any]]", answer)
-            if card.get("hardware-address", "").lower() in self._record.macs and "statistics" in card
+            if card.get("hardware-address", "").lower() in macs and "statistics" in card
         ]
-        if not cards:
-            return self._network
-        return sum(card["rx-bytes"] for card in cards), sum(card["tx-bytes"] for card in cards)
+        received, sent = (sum(int(card[name]) for card in cards) for name in ("rx-bytes", "tx-bytes"))
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+        return None
+    if not cards or not (0 <= received <= _MOST_BYTES and 0 <= sent <= _MOST_BYTES):
+        return None
+    return received, sent
