@@ -9,7 +9,7 @@ import pytest
 
 from bluelobster.access.keys import create_key
 from bluelobster.console import attempts, gateway, session, viewer
-from bluelobster.console.stream import Ended
+from bluelobster.console.stream import Ended, TcpStream
 from bluelobster.db.pool import transaction
 from cloud import TestCloud, eventually
 from viewers import NotLetIn, Viewer, plain_viewer, web_viewer
@@ -256,4 +256,22 @@ async def test_a_full_gateway(idle_cloud: TestCloud, monkeypatch: pytest.MonkeyP
         with contextlib.suppress(ConnectionResetError):
             assert await second.read() == b""
     first.close()
+    writer.close()
+
+
+async def test_who_reads_no_further_is_cut_off(idle_cloud: TestCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    unsent: list[asyncio.WriteTransport] = []
+
+    async def say_too_much(_viewers: viewer.Viewers, stream: TcpStream, _host: str) -> None:
+        stream._writer.write(bytes(64 << 20))
+        unsent.append(stream._writer.transport)
+
+    async def is_cut_off() -> bool:
+        return bool(unsent) and unsent[0].get_write_buffer_size() == 0
+
+    monkeypatch.setattr(gateway, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(viewer.Viewers, "serve", say_too_much)
+    address = idle_cloud.app.state.console
+    _, writer = await asyncio.open_connection(address.host, address.port)
+    await eventually(is_cut_off)
     writer.close()

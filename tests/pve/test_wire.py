@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from bluelobster.pve import errors
-from bluelobster.pve.wire import Answer, HttpWire, Request
+from bluelobster.pve.wire import Answer, HttpWire, Request, sent
 
 OK = b"HTTP/1.1 200 Fine\r\nContent-Length: 2\r\n\r\n{}"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -111,3 +111,37 @@ async def test_a_redirect_is_an_answer() -> None:
 
     async with server(talk) as wire:
         assert (await wire.send(request())).status == 302
+
+
+def upload(parts: AsyncIterator[bytes], length: int, seconds: float) -> Request:
+    return Request("POST", "/api2/json/upload", {"Content-Length": str(length)}, parts, seconds)
+
+
+async def test_a_server_that_reads_no_further() -> None:
+    over = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        await over.wait()
+
+    async def parts() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1 << 20)
+
+    async with server(talk) as wire, asyncio.timeout(20):
+        with pytest.raises(errors.ConnectionLost):
+            await wire.send(upload(parts(), 1 << 40, seconds=0.3))
+        over.set()
+
+
+async def test_an_upload_may_take_longer_than_one_of_its_parts() -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"a"
+        yield b"b"
+
+    async with asyncio.timeout(None) as patience:
+        content = sent(upload(parts(), 2, seconds=60), patience)
+        assert not isinstance(content, bytes)
+        until = [patience.when() async for _ in content]
+        assert patience.when() is None
+    assert until == [pytest.approx(asyncio.get_running_loop().time() + 60, abs=20)] * 2

@@ -25,6 +25,7 @@ REQUEST_SECONDS = 15.0
 MOST_CONNECTIONS = 1000
 BACKLOG = 128
 SHUTDOWN_SECONDS = 1.0
+LINGER_SECONDS = 5.0
 
 
 class Inside:
@@ -79,6 +80,8 @@ class Inside:
             log.exception("a viewer could not be served")
         finally:
             transport.close()
+            # It would stay for as long as a viewer that reads no further leaves something unsent.
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, transport.abort)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.transport is not None:

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 PATH = "/console/websocket"
 HEARTBEAT_SECONDS = 30.0
 HANDSHAKE_SECONDS = 20.0
+GOODBYE_SECONDS = 5.0
 LARGEST_FRAME = 1 << 20
 
 
@@ -44,7 +45,13 @@ class WebSockets:
         except (rfb.RfbError, Ended, ConnectionError, TimeoutError) as error:
             log.debug("a websocket is gone: %s", error or type(error).__name__)
             code = WSCloseCode.PROTOCOL_ERROR.value
-        await socket.close(code=code, message=text.encode())
+        try:
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await socket.close(code=code, message=text.encode())
+        except TimeoutError:
+            # Its viewer reads no further.
+            if request.transport is not None:
+                request.transport.abort()
         return socket
 
     async def _show(self, socket: web.WebSocketResponse, ticket: str) -> None:

@@ -1,5 +1,6 @@
 """What goes over the wire to an API server, and what comes back: one request, one answer, or a reason why not."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -78,17 +79,36 @@ class HttpWire:
             total=None, connect=request.seconds, sock_connect=CONNECT_SECONDS, sock_read=request.seconds
         )
         try:
-            async with self._open().request(
-                request.method,
-                URL(f"{self._url}{request.path}", encoded=True),
-                headers=request.headers,
-                data=request.content,
-                timeout=timeout,
-                allow_redirects=False,
-            ) as response:
+            async with (
+                asyncio.timeout(None) as patience,
+                self._open().request(
+                    request.method,
+                    URL(f"{self._url}{request.path}", encoded=True),
+                    headers=request.headers,
+                    data=sent(request, patience),
+                    timeout=timeout,
+                    allow_redirects=False,
+                ) as response,
+            ):
                 return Answer(response.status, response.reason or "", await response.read())
         except (aiohttp.ClientError, OSError) as error:
             raise reason_of(error) from error
+
+
+def sent(request: Request, patience: asyncio.Timeout) -> bytes | AsyncIterator[bytes]:
+    """The request's content. While it is sent in parts, `patience` ends `seconds` after each: aiohttp waits for ever
+    for a server that reads no further."""
+    if isinstance(request.content, bytes):
+        return request.content
+    parts, now = request.content, asyncio.get_running_loop().time
+
+    async def paced() -> AsyncIterator[bytes]:
+        async for part in parts:
+            patience.reschedule(now() + request.seconds)
+            yield part
+        patience.reschedule(None)
+
+    return paced()
 
 
 def reason_of(error: Exception) -> errors.NoAnswer:
