@@ -1,13 +1,16 @@
 """Work that outlives its request: tasks with UPIDs, logs and an exit status, remembered over restarts."""
 
 import asyncio
+import errno
 import json
 import logging
+import os
 import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 
 from pvelocal.access import Token
@@ -84,7 +87,7 @@ class Tasks:
         self._next_pid = 1000
         self._boot = time.time() - time.monotonic()
         self._replay()
-        self._rewrite()
+        self._journal = self._rewritten()
 
     def _replay(self) -> None:
         if not self._journal_path.exists():
@@ -102,14 +105,17 @@ class Tasks:
                 task.exit_status, task.ended = _LOST, task.started
             self._next_pid = max(self._next_pid, task.pid + 1)
 
-    def _rewrite(self) -> None:
+    def _rewritten(self) -> FileIO:
+        """The journal, made anew of what is known."""
         temporary = self._journal_path.with_suffix(".new")
         with temporary.open("w", encoding="utf-8") as file:
             file.writelines(_entry(task) for task in self._order)
         temporary.replace(self._journal_path)
-        self._journal = self._journal_path.open("a", encoding="utf-8", buffering=1)
-        self._written = self._journal.tell()
+        journal = self._journal_path.open("ab", buffering=0)
+        self._torn = False
+        self._written = journal.tell()
         self._limit = max(_JOURNAL_LIMIT, 2 * self._written)
+        return journal
 
     def _remember(self, task: Task) -> Task:
         self._known[task.upid] = task
@@ -119,18 +125,36 @@ class Tasks:
         return task
 
     def _write(self, task: Task) -> None:
-        self._written += self._journal.write(_entry(task))
-        if self._written > self._limit:
-            self._journal.close()
-            self._rewrite()
+        """Raises OSError where there is no room, with a line that the next one leaves behind."""
+        entry = b"\n" * self._torn + _entry(task).encode()
+        self._torn = True
+        if self._journal.write(entry) != len(entry):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._journal_path))
+        self._torn = False
+        self._written += len(entry)
+
+    def _keep_short(self) -> None:
+        if self._written <= self._limit:
+            return
+        old = self._journal
+        try:
+            self._journal = self._rewritten()
+        except OSError as error:
+            self._limit *= 2
+            _logger.error("the journal of tasks only grows: %s", error)
+        else:
+            old.close()
 
     def start(self, kind: str, subject: str, token: Token, work: Work) -> str:
-        """Begin a task and return its UPID at once; what `work` raises becomes the exit status."""
+        """Begin a task and return its UPID at once; what `work` raises becomes the exit status. Raises OSError, with
+        nothing begun, where it cannot be written down."""
         self._next_pid += 1
         started, ticks = int(time.time()), int((time.time() - self._boot) * 100) & 0xFFFFFFFF
         upid = f"UPID:{self._node}:{self._next_pid:08X}:{ticks:08X}:{started:08X}:{kind}:{subject}:{token.id}:"
-        task = self._remember(_parse(upid))
+        task = _parse(upid)
         self._write(task)
+        self._remember(task)
+        self._keep_short()
         self._running[upid] = asyncio.get_running_loop().create_task(self._run(task, work))
         return upid
 
@@ -150,7 +174,11 @@ class Tasks:
         task.exit_status, task.ended = status, int(time.time())
         self._running.pop(task.upid, None)
         if not self._journal.closed:
-            self._write(task)
+            try:
+                self._write(task)
+                self._keep_short()
+            except OSError as error:
+                _logger.error("how task %s ended is not kept: %s", task.upid, error)
 
     def get(self, upid: str) -> Task:
         """A task by its UPID; ApiError 400 for an unknown or malformed one."""

@@ -1,5 +1,6 @@
 """Calls beyond those that were recorded: HTTP itself, tasks, storages, the agent, power."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -179,16 +180,52 @@ async def test_tasks_of_others(tmp_path: Path, hypervisor: SimulatedHypervisor, 
             assert [item["user"] for item in await client.get("/cluster/tasks")] == ["other@pve"]
 
 
+async def nothing(_task: object) -> None:
+    pass
+
+
+async def test_a_journal_without_room(tmp_path: Path) -> None:
+    """No task begins that is not written down, and once there is room all goes on."""
+    tasks, token = Tasks("px1", tmp_path / "tasks.jsonl"), Token("root@pam", "t", SECRET)
+    may_end = asyncio.Event()
+
+    async def wait(_task: object) -> None:
+        await may_end.wait()
+
+    waiting = tasks.start("qmstart", "101", token, wait)
+    roomy = tasks._journal
+    with Path("/dev/full").open("ab", buffering=0) as full:  # noqa: ASYNC230 - it never waits
+        tasks._journal = full
+        with pytest.raises(OSError, match="No space left"):
+            tasks.start("qmstart", "102", token, nothing)
+        may_end.set()
+        assert (await tasks.wait(waiting)).exit_status == "OK"
+        tasks._journal = roomy
+    assert [task.subject for task in tasks.newest()] == ["101"]
+
+    tasks._limit = 0
+    shorter = tmp_path / "tasks.new"
+    shorter.symlink_to("/dev/full")
+    await tasks.wait(tasks.start("qmstart", "103", token, nothing))
+    shorter.unlink()
+    await tasks.wait(tasks.start("qmstart", "104", token, nothing))
+    await tasks.close()
+    again = Tasks("px1", tmp_path / "tasks.jsonl")
+    assert {task.subject: task.exit_status for task in again.newest()} == {
+        "104": "OK",
+        "103": "OK",
+        "101": "OK",
+    }
+    await again.close()
+
+
 async def test_journal_is_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pvelocal.tasks._JOURNAL_LIMIT", 2000)
     monkeypatch.setattr("pvelocal.tasks._KEPT", 3)
     tasks = Tasks("px1", tmp_path / "tasks.jsonl")
 
-    async def work(_task: object) -> None:
-        pass
-
     for number in range(50):
-        upid = tasks.start("qmstart", str(number), Token("root@pam", "t", SECRET), work)
+        upid = tasks.start("qmstart", str(number), Token("root@pam", "t", SECRET), nothing)
         await tasks.wait(upid)
     await tasks.close()
     assert (tmp_path / "tasks.jsonl").stat().st_size < 4000
