@@ -1,10 +1,13 @@
 """Which addresses an image may come from."""
 
+import asyncio
+import socket
+import threading
 from ipaddress import ip_address
 
 import pytest
 
-from bluelobster.isos.addresses import literal, may_connect, reachable
+from bluelobster.isos.addresses import literal, may_connect, reachable, resolved
 from bluelobster.isos.errors import CannotFetch, Interrupted
 from bluelobster.isos.rules import IsoRules
 
@@ -76,3 +79,19 @@ async def test_a_name_that_is_unknown_may_be_known_later() -> None:
 
     with pytest.raises(Interrupted, match="cannot be resolved"):
         await reachable("images.example", 443, True, RULES, resolve)
+
+
+async def test_names_that_nobody_answers_for_take_no_thread_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def keep_silent(*_what: object, **_more: object) -> list[object]:
+        assert over.wait(20)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", keep_silent)
+    asked = [asyncio.create_task(resolved("silent.test", 443)) for _ in range(40)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        assert await asyncio.to_thread(lambda: "at once") == "at once"
+    over.set()
+    assert await asyncio.gather(*asked) == [[]] * 40

@@ -56,6 +56,13 @@ async def test_nobody_listens() -> None:
     await wire.aclose()
 
 
+async def test_who_still_has_a_closed_one_asks_again_later() -> None:
+    wire = HttpWire("http://127.0.0.1:1", None)
+    await wire.aclose()
+    with pytest.raises(errors.Unreachable, match="its record changes"):
+        await wire.send(request())
+
+
 async def test_a_server_that_hangs_up() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

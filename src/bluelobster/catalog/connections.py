@@ -43,12 +43,13 @@ class Connections:
 
     async def to_host(self, host: Host) -> PveClient:
         """The client of a host whose record is at hand."""
-        self._read[host.id] = time.monotonic()
         known = self._clients.get(host.id)
         if known is not None and same_way(known[0], host):
+            self._read[host.id] = time.monotonic()
             return known[1]
         client = PveClient(host.endpoint(self._seal), host.node)
         self._clients[host.id] = (host, client)
+        self._read[host.id] = time.monotonic()
         if known is not None:
             await known[1].aclose()
         return client

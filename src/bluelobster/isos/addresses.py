@@ -4,6 +4,8 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from bluelobster.isos.errors import CannotFetch, Interrupted
@@ -16,11 +18,15 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 NAT64 = IPv6Network("64:ff9b::/96")
 RESOLVE_SECONDS = 10.0
+# Customers' names have threads of their own: a server of names that keeps silent takes one for a minute, and the
+# process' other threads resolve the names of hosts, read files and check passwords.
+THREADS = ThreadPoolExecutor(4, thread_name_prefix="customers-names")
 
 
 async def resolved(host: str, port: int) -> Sequence[str]:
     """All addresses of a host, as this machine knows it."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(THREADS, ask)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

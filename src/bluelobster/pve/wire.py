@@ -55,8 +55,11 @@ class HttpWire:
         self._url = url
         self._fingerprint = fingerprint
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise errors.Unreachable("the connections to it were closed, as when its record changes")
         if self._session is None:
             connector = aiohttp.TCPConnector(
                 ssl=tls_context(self._fingerprint), limit=CONNECTIONS, keepalive_timeout=IDLE_SECONDS
@@ -69,7 +72,8 @@ class HttpWire:
         return self._session
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections, for good."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
 
