@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from bluelobster.db.pool import Pool, connect, watchful
+from cloud import eventually
 
 SECONDS = 5
 SIZE = 4
@@ -71,3 +74,22 @@ def test_what_the_operator_says_of_connections_counts() -> None:
         "keepalives_interval",
         "keepalives_count",
     }
+
+
+async def test_a_server_that_comes_late_is_found(
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    late = tmp_path / "socket"
+
+    async def has_given_up() -> bool:
+        return caplog.text.count("reconnection attempt in pool") >= 2
+
+    async def use() -> int:
+        async with connect(make_conninfo(database, host=str(late)), size=1, idle_seconds=10) as pool:
+            return await used(pool)
+
+    using = asyncio.create_task(use())
+    await eventually(has_given_up)
+    late.symlink_to(str(conninfo_to_dict(database)["host"]))
+    async with asyncio.timeout(SECONDS):
+        assert await using

@@ -24,8 +24,7 @@ WATCHFUL = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
-# Then whoever waits has it tried again at once. psycopg's pool would double its pauses up to two minutes, during which
-# nobody tries.
+# A server that is away is tried once a second. psycopg's pool would double its pauses up to two minutes, and give up.
 RECONNECT_SECONDS = 2
 
 
@@ -43,6 +42,11 @@ class Pool(AsyncConnectionPool[Connection]):
         await super().putconn(conn)
         if is_broken and not self.closed:
             await self.check()
+
+
+async def try_on(pool: AsyncConnectionPool[Any]) -> None:
+    """Begin anew where a pool has just given up."""
+    await pool.check()
 
 
 def watchful(dsn: str) -> dict[str, Any]:
@@ -68,6 +72,7 @@ async def connect(dsn: str, *, size: int, idle_seconds: float) -> AsyncIterator[
         open=False,
         timeout=10,
         reconnect_timeout=RECONNECT_SECONDS,
+        reconnect_failed=try_on,
     )
     await pool.open(wait=True, timeout=30)
     try:
