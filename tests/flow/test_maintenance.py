@@ -166,7 +166,7 @@ async def test_a_host_that_is_off_for_maintenance_is_not_broken(
 
     await eventually(seen)
     await done(cloud, "PUT", PATH, plan(cloud))
-    with caplog.at_level(logging.DEBUG, "bluelobster.reconcile.hosts"):
+    with caplog.at_level(logging.DEBUG, "bluelobster.reconcile"):
         await cloud.one("update hosts set api_url = 'https://127.0.0.1:1' where id = 'px1' returning id")
 
         async def asked_in_vain() -> bool:
