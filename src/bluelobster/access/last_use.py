@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from psycopg import Error
-from psycopg_pool import PoolTimeout
 
 from bluelobster.db.pool import Pool, transaction
 from bluelobster.http.rates import MANY
@@ -62,7 +61,7 @@ class LastUses:
             uses, self._unwritten = self._unwritten, {}
             try:
                 await self._write_all(self._pool, uses)
-            except (Error, PoolTimeout) as error:
+            except Error as error:
                 log.warning("when %d keys or sessions were last used is not noted: %s", len(uses), error)
         self._writing = None
 

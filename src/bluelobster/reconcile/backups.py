@@ -21,14 +21,13 @@ from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.events.record import SYSTEM, BackupKind, record_instance
 from bluelobster.pve import BackupVolume, PveClient, errors
-from bluelobster.reconcile.one_of_many import one_of_many
+from bluelobster.reconcile.one_of_many import AT_ONCE, one_of_many
 
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 60.0
 # A long list is slow, and what nobody wants any more is removed on the way.
 STORAGE_SECONDS = 600.0
-AT_ONCE = 16
 
 
 @dataclass(frozen=True)

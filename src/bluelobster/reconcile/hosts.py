@@ -16,12 +16,11 @@ from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.events.record import SYSTEM, record_instance
 from bluelobster.instances.stats import Sample, save_samples
 from bluelobster.pve import PveClient, VmSummary, errors
-from bluelobster.reconcile.one_of_many import one_of_many
+from bluelobster.reconcile.one_of_many import AT_ONCE, one_of_many
 
 log = logging.getLogger(__name__)
 
 HOST_SECONDS = 30.0
-AT_ONCE = 16
 POWER = {"running": "running", "stopped": "stopped"}
 
 

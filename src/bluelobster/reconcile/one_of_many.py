@@ -11,6 +11,8 @@ from bluelobster.pve import errors
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 16
+
 
 @asynccontextmanager
 async def one_of_many(name: str, seconds: float, *, is_expected: bool = False) -> AsyncIterator[None]:

@@ -7,7 +7,6 @@ import os
 import socket
 
 from psycopg import AsyncConnection, Error, sql
-from psycopg_pool import PoolTimeout
 
 from bluelobster.db.pool import watchful
 from bluelobster.stopping import stop
@@ -67,7 +66,7 @@ class Worker:
         while free := self._slots - len(self._running):
             try:
                 runs = await claim(self._engine.pool, self._name, self._lease_seconds, free)
-            except (Error, PoolTimeout) as error:
+            except Error as error:
                 log.warning("cannot claim tasks, the database refuses or does not answer: %s", error)
                 return
             for run in runs:
