@@ -8,9 +8,11 @@ from random import Random
 from uuid import UUID
 
 import pytest
+from psycopg import Rollback
 
 from bluelobster.db.pool import Pool, Tx, connect, transaction
 from bluelobster.events.housekeeping import put_events_in_order
+from bluelobster.events.numbers import number_events
 from bluelobster.events.record import record_instance
 from cloud import TestCloud
 from event_streams import listening, page
@@ -47,6 +49,21 @@ async def test_a_transaction_that_commits_late_is_not_missed(idle_cloud: TestClo
         assert [each["data"]["mark"] for each in first["events"]] == [2]
     second = await page(idle_cloud.customer, after=first["next"])
     assert [each["data"]["mark"] for each in second["events"]] == [1]
+
+
+async def test_numbers_follow_the_events_and_not_the_pages_they_lie_on(writers: Pool) -> None:
+    """Where the database believes that there is one event, it looks through the table for each that it numbers."""
+    insert = """insert into events (id, account_id, kind, data, actor, created_at) overriding system value
+                select id, gen_random_uuid(), 'instance.power', '{}', 'system', now() from unnest(%s::bigint[]) as id"""
+    async with transaction(writers) as tx:
+        await tx.execute("delete from events")
+        await tx.execute(insert, ([1],))
+        await tx.execute("analyze events")
+        await tx.execute(insert, ([4, 3, 2],))
+        await number_events(tx)
+        cursor = await tx.execute("select id from events order by number")
+        assert await cursor.fetchall() == [(1,), (2,), (3,), (4,)]
+        raise Rollback
 
 
 @dataclass
