@@ -331,17 +331,33 @@ def test_root_without_namespaces_hands_the_cluster_over(tmp_path: Path) -> None:
     cluster = tmp_path / "cluster"
     (cluster / "global").mkdir(parents=True)
     (cluster / "PG_VERSION").write_text("15\n")
+    read = "import os, sys; print(os.getuid(), open(os.path.join(sys.argv[1], 'PG_VERSION')).read())"
+    assert as_nobody(read, cluster, cluster).split() == [str(postgres_child.NOBODY), "15"]
+    assert (cluster / "global").stat().st_uid == postgres_child.NOBODY
+
+
+@as_root
+def test_root_without_namespaces_has_programs_where_only_root_may_go(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    program = closed / "program"
+    program.write_text("#!/bin/sh")
+    program.chmod(0o755)
+    answer = as_nobody("import os, sys; print(os.getuid(), os.access(sys.argv[1], os.X_OK))", tmp_path, program)
+    assert answer.split() == [str(postgres_child.NOBODY), "True"]
+
+
+def as_nobody(script: str, directory: Path, *arguments: Path) -> str:
+    """What a script says that runs as PostgreSQL's programs do where root may not make namespaces."""
     without = "import bluelobster.db.postgres_child as c, sys; c.namespace_works = lambda: False; c.main(sys.argv[1:])"
-    arguments = [str(os.getpid()), str(cluster), "/bin/sh", "-c", 'id -u; cat "$0"/PG_VERSION']
-    answer = subprocess.run(
-        [sys.executable, "-c", without, *arguments, str(cluster)],
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.run(
+        [sys.executable, "-c", without, str(os.getpid()), str(directory), *command],
         env=os.environ | {"PYTHONPATH": str(SRC)},
         capture_output=True,
         text=True,
         check=True,
-    )
-    assert answer.stdout.split()[0] == str(postgres_child.NOBODY)
-    assert (cluster / "global").stat().st_uid == postgres_child.NOBODY
+    ).stdout
 
 
 def test_a_child_whose_parent_is_gone_does_not_start(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ not allowed, or the directory belongs to somebody else, it becomes the directory
 CAP_DAC_OVERRIDE, to get through folders that are closed to that user.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -19,6 +20,8 @@ NOBODY = 65534
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAP_DAC_OVERRIDE = 1
@@ -83,6 +86,7 @@ def hand_over(directory: Path, owner: int) -> None:
 
 def become(user: int) -> None:
     """Gives up root for `user`, keeping CAP_DAC_OVERRIDE across exec. Raises OSError."""
+    keep_capabilities_in_access()
     _call("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgroups([])
     os.setresgid(user, user, user)
@@ -92,6 +96,13 @@ def become(user: int) -> None:
     effective_permitted_inheritable = (ctypes.c_uint32 * 6)(kept, kept, kept, 0, 0, 0)
     _call("capset", header, effective_permitted_inheritable)
     _call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
+
+
+def keep_capabilities_in_access() -> None:
+    """Whether it may run a program PostgreSQL asks access(2), which by itself leaves a user's capabilities out. Where
+    this is not allowed, programs have to lie where everybody may go."""
+    with contextlib.suppress(OSError):
+        _call("prctl", _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
 
 
 def _call(function: str, *arguments: int | ctypes.Array[ctypes.c_uint32]) -> None:
