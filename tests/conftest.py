@@ -35,6 +35,7 @@ TOGETHER = ("tests/e2e/test_", "tests/wrapper/test_wrapper.py")
 FOLDERS_TOGETHER = ("tests/e2e/machines/",)
 ON_ASYNCIO = ("tests/e2e/", "tests/pvelocal/qemu/", "tests/db/")
 ROOM = 2 << 30
+PLANNER = "BLUELOBSTER_PLANNER"  # such as "enable_hashjoin=off enable_nestloop=off": answers depend on no plan
 server = pytest.StashKey[tuple[EmbeddedPostgres, Path]]()
 
 
@@ -51,6 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[server] = (postgres, folder)
     with psycopg.connect(postgres.dsn, autocommit=True) as connection:
         connection.execute(f"create database {TEMPLATE}")
+        for name, _, value in (each.partition("=") for each in os.environ.get(PLANNER, "").split()):
+            connection.execute(f"alter system set {name} = {value}")
+        connection.execute("select pg_reload_conf()")
     migrate(postgres.dsn_of(TEMPLATE))
     os.environ[ADDRESS] = postgres.dsn_of("{name}")
     os.environ[RUN_FOLDER] = tempfile.mkdtemp(prefix="bluelobster-run-")
