@@ -180,7 +180,8 @@ async def test_a_backup_that_takes_too_long_is_stopped(idle_cloud: TestCloud) ->
     storage_is(idle_cloud, seconds=60)
     task_id = await begin(idle_cloud, accepted["vm_uuid"])
     deadline = idle_cloud.parts.clock.now() + timedelta(seconds=1)
-    await idle_cloud.one("update tasks set deadline_at = %s where id = %s returning 1", deadline, UUID(task_id))
+    began = "update tasks set status = 'PROCESSING', deadline_at = %s where id = %s returning 1"
+    await idle_cloud.one(began, deadline, UUID(task_id))
     async with idle_cloud.worker():
         task = await idle_cloud.ended(task_id)
         assert (task["status"], task["message"]) == ("FAILED", "Failed to back up instance: backing up took too long")

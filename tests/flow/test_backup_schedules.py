@@ -209,7 +209,7 @@ async def test_a_failed_launch_leaves_none(idle_cloud: TestCloud) -> None:
     accepted = await idle_cloud.launch()
     await Scheduled(idle_cloud, accepted["vm_uuid"]).set(**DAILY)
     async with idle_cloud.parts.pool.connection() as connection:
-        await connection.execute("update tasks set deadline_at = now()")
+        await connection.execute("update tasks set status = 'PROCESSING', deadline_at = now()")
     async with idle_cloud.worker():
         assert (await idle_cloud.ended(accepted["task_id"]))["status"] == "FAILED"
     assert await idle_cloud.one("select count(*) from backup_schedules") == 0

@@ -57,7 +57,7 @@ async def test_a_life_is_told_as_it_happens(cloud: TestCloud) -> None:
 async def test_a_failed_launch_is_told(idle_cloud: TestCloud) -> None:
     idle_cloud.hypervisor.behaviour.agent_answers = False
     accepted = await idle_cloud.launch()
-    await idle_cloud.one("update tasks set deadline_at = now() returning 1")
+    await idle_cloud.one("update tasks set status = 'PROCESSING', deadline_at = now() returning 1")
     async with idle_cloud.worker():
         await idle_cloud.ended(accepted["task_id"])
     told = (await page(idle_cloud.customer))["events"]

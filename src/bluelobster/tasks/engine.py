@@ -124,10 +124,20 @@ class Engine:
             for leg in way.legs:
                 if leg.key not in run.checkpoints and leg.concerns(subject):
                     if leg.progress is not None:
-                        await tell(tx, run.task_id, leg.step.says, self.clock.now(), leg.progress)
+                        await self._tell(run, tx, operation, leg.step.says, leg.progress)
                     return leg, subject
             await way.arrive(subject, tx)
             return None
+
+    async def _tell(self, run: Run, tx: Tx, operation: Operation[Any], says: str, progress: int) -> None:
+        """What is done now. The deadline begins with the first step: whoever waits for a worker has not failed."""
+        now = self.clock.now()
+        if run.task.status != "PENDING":
+            await tell(tx, run.task_id, says, now, progress)
+            return
+        deadline = now + timedelta(seconds=operation.deadline_seconds)
+        await tell(tx, run.task_id, says, now, progress, deadline=deadline)
+        run.task = replace(run.task, status="PROCESSING", deadline_at=deadline)
 
     async def _attempt(self, run: Run, operation: Operation[Any], leg: Leg, subject: Any) -> str | None:
         left = (run.task.deadline_at - self.clock.now()).total_seconds()

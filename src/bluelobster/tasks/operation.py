@@ -51,8 +51,8 @@ class Operation(Generic[Subject]):
 
     `load` reads the subject afresh before each step. `done` and `failed` make the last change of our rows, in
     the transaction that ends the task; the task that `failed` is loaded from says why. `complaint` begins the
-    message of a failure. After `deadline_seconds` the operation gives up and undoes. One that `takes_long`, or waits
-    long for others, leaves some of a worker's slots alone.
+    message of a failure. `deadline_seconds` after it began the operation gives up and undoes; until a worker begins, it
+    waits. One that `takes_long`, or waits long for others, leaves some of a worker's slots alone.
     """
 
     name: str
