@@ -1,7 +1,9 @@
-"""A clock that tells what it is told."""
+"""Clocks that tell what they are told."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from bluelobster.clock import SystemClock
 
 
 @dataclass
@@ -12,3 +14,13 @@ class SetClock:
 
     def now(self) -> datetime:
         return self.at
+
+
+@dataclass
+class WrongClock(SystemClock):
+    """A machine's own, which does not keep time."""
+
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead

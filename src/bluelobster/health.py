@@ -1,6 +1,7 @@
 """Health: whether the service and its parts work. It takes no key and tells nothing else."""
 
-from datetime import datetime, timedelta
+import logging
+from datetime import timedelta
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
@@ -9,10 +10,13 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from bluelobster.access.route import admission_of, clock_of, pool_of
-from bluelobster.clock import rfc3339
+from bluelobster.clock import Clock, rfc3339
+from bluelobster.db.clocks import WRONG, wrong_by
 from bluelobster.db.pool import Pool
 from bluelobster.http.rates import Rates
 from bluelobster.http.shared_rates import SharedRates
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/api/v1", tags=["HEALTH"])
 
@@ -23,10 +27,11 @@ STALE = timedelta(seconds=60)
 @router.get("/health", summary="Health of the service")
 async def health_check(request: Request) -> Any:
     """`healthy`, `degraded` where a part is impaired, `unhealthy` (503) where nothing works without it."""
-    now = clock_of(request).now()
-    database, hypervisors = await look(pool_of(request), now)
+    clock = clock_of(request)
+    now = clock.now()
+    api, database, hypervisors = await look(pool_of(request), clock)
     parts: dict[str, Part] = {
-        "api": "operational",
+        "api": api,
         "redis": await look_at_redis(admission_of(request).rates),
         "postgresql": database,
         "proxmox": hypervisors,
@@ -46,21 +51,25 @@ async def look_at_redis(rates: Rates) -> Part:
     return "operational" if await rates.answers() else "degraded"
 
 
-async def look(pool: Pool, now: datetime) -> tuple[Part, Part]:
-    """The database, and the hosts by when they last answered a worker."""
+async def look(pool: Pool, clock: Clock) -> tuple[Part, Part, Part]:
+    """This process by its clock, the database, and the hosts by when they last answered a worker."""
     try:
         async with pool.connection(timeout=2) as connection:
+            ahead = await wrong_by(connection, clock)
             cursor = await connection.execute(
                 "select count(*), count(*) filter (where seen_at > %s) from hosts"
                 " where status not in ('offline', 'maintenance')",
-                (now - STALE,),
+                (clock.now() - STALE,),
             )
             row = await cursor.fetchone()
     except (OperationalError, PoolTimeout):
-        return "unavailable", "unavailable"
+        return "operational", "unavailable", "unavailable"
+    if ahead:
+        log.error(f"requests are answered with a wrong time: {WRONG}", ahead.total_seconds())
+    api: Part = "degraded" if ahead else "operational"
     hosts, answering = row or (0, 0)
     if hosts == 0:
-        return "operational", "disabled"
+        return api, "operational", "disabled"
     if answering == hosts:
-        return "operational", "operational"
-    return "operational", "degraded" if answering else "unavailable"
+        return api, "operational", "operational"
+    return api, "operational", "degraded" if answering else "unavailable"

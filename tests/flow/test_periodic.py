@@ -2,18 +2,18 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pytest
 from psycopg import sql
 
 from bluelobster.clock import SystemClock
+from bluelobster.db.clocks import TOLERATED
 from bluelobster.db.pool import Pool, connect
 from bluelobster.tasks.housekeeping import forget_old_tasks
-from bluelobster.tasks.periodic import TOLERATED, Job, claim_slot, keep_doing
+from bluelobster.tasks.periodic import Job, claim_slot, keep_doing
 from cloud import TestCloud, eventually
-from set_clock import SetClock
+from set_clock import SetClock, WrongClock
 
 WORKERS = 4
 OFFERS = 10
@@ -46,16 +46,6 @@ async def test_jobs_have_slots_of_their_own(database: str) -> None:
         clock.at += SECOND
         assert not await claim_slot(pool, "charge", 60, clock)
         assert await claim_slot(pool, "look", 1, clock)
-
-
-@dataclass
-class WrongClock(SystemClock):
-    """A machine's own, which does not keep time."""
-
-    ahead: timedelta
-
-    def now(self) -> datetime:
-        return super().now() + self.ahead
 
 
 @pytest.mark.parametrize("ahead", [timedelta(days=30), timedelta(days=-30), 2 * TOLERATED])

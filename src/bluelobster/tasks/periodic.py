@@ -10,7 +10,8 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from bluelobster.clock import Clock, SystemClock
-from bluelobster.db.pool import Connection, Pool
+from bluelobster.db.clocks import TOLERATED, WRONG, wrong_by
+from bluelobster.db.pool import Pool
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +24,6 @@ class Job:
     every_seconds: float
     run: Callable[[], Awaitable[None]]
 
-
-# Machines that keep time differ by milliseconds.
-TOLERATED = timedelta(seconds=30)
 
 # A slot that is too far away was given by a clock that was wrong.
 CLAIM = """
@@ -49,22 +47,9 @@ async def claim_slot(pool: Pool, name: str, every_seconds: float, clock: Clock) 
     }
     async with pool.connection() as connection:
         done = await connection.execute(CLAIM, values)
-        if done.rowcount == 0 and values["checked"]:
-            await complain(connection, name, clock)
+        if done.rowcount == 0 and (ahead := await wrong_by(connection, clock)):
+            log.error(f"%s is not done here: {WRONG}", name, ahead.total_seconds())
         return done.rowcount == 1
-
-
-async def complain(connection: Connection, name: str, clock: Clock) -> None:
-    """Where it is the clock that keeps a job from being done here."""
-    cursor = await connection.execute("select clock_timestamp()")
-    row = await cursor.fetchone()
-    ahead = clock.now() - row[0] if row else timedelta()
-    if abs(ahead) > TOLERATED:
-        log.error(
-            "%s is not done here: this machine's clock differs from the database's by %.0f s; set both right (NTP)",
-            name,
-            ahead.total_seconds(),
-        )
 
 
 async def keep_doing(job: Job, pool: Pool, clock: Clock) -> None:

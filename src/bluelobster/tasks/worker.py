@@ -5,9 +5,11 @@ import contextlib
 import logging
 import os
 import socket
+import time
 
 from psycopg import AsyncConnection, Error, sql
 
+from bluelobster.db.clocks import WRONG, wrong_by
 from bluelobster.db.pool import watchful
 from bluelobster.stopping import stop
 from bluelobster.tasks.engine import Engine
@@ -15,6 +17,8 @@ from bluelobster.tasks.run import claim
 from bluelobster.tasks.spawn import WAKE
 
 log = logging.getLogger(__name__)
+
+CLOCK_SECONDS = 10.0
 
 
 class Worker:
@@ -27,6 +31,8 @@ class Worker:
         self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds
         self._name = f"{socket.gethostname()}:{os.getpid()}"
+        self._clock_is_right = True
+        self._next_look_at_the_clock = 0.0
         self._wake = asyncio.Event()
         self._waiting = False
         self._is_full = False
@@ -65,6 +71,9 @@ class Worker:
         self._is_full = len(self._running) >= self._slots
         while free := self._slots - len(self._running):
             try:
+                await self._look_at_the_clock()
+                if not self._clock_is_right:
+                    return
                 runs = await claim(self._engine.pool, self._name, self._lease_seconds, free)
             except Error as error:
                 log.warning("cannot claim tasks, the database refuses or does not answer: %s", error)
@@ -76,6 +85,17 @@ class Worker:
             self._is_full = len(runs) == free
             if not self._is_full:
                 return
+
+    async def _look_at_the_clock(self) -> None:
+        """What is done at a wrong time is charged from a wrong time on: that is left to others."""
+        if time.monotonic() < self._next_look_at_the_clock:
+            return
+        async with self._engine.pool.connection() as connection:
+            ahead = await wrong_by(connection, self._engine.clock)
+        if ahead:
+            log.error(f"nothing is carried out here: {WRONG}", ahead.total_seconds())
+        self._clock_is_right = ahead is None
+        self._next_look_at_the_clock = time.monotonic() + CLOCK_SECONDS
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
