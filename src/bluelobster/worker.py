@@ -21,7 +21,6 @@ from bluelobster.instances.delete import DELETE
 from bluelobster.instances.launch import CREATE, CREATE_FROM_ISO
 from bluelobster.instances.maintenance import carry_out
 from bluelobster.instances.power import FORCE_SHUTDOWN, POWER_CYCLE, POWER_ON, REBOOT, SHUTDOWN
-from bluelobster.instances.replaced import remove_replaced_machines
 from bluelobster.ips.assign import ASSIGN_IP
 from bluelobster.ips.release import RELEASE_IP
 from bluelobster.isos.fetch import Fetcher
@@ -31,6 +30,7 @@ from bluelobster.payments.housekeeping import tidy_payments
 from bluelobster.process import bring_up_to_date, keep_for_good, settings_from_environment, until_told_to_stop
 from bluelobster.reconcile.backups import reconcile_backups
 from bluelobster.reconcile.hosts import reconcile_hosts
+from bluelobster.reconcile.replaced import remove_replaced_machines
 from bluelobster.settings import Settings
 from bluelobster.stopping import stop
 from bluelobster.tasks.engine import Engine

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -12,6 +12,7 @@ from bluelobster.catalog.hosts import Capacity, NewHost, save_host
 from bluelobster.db.pool import transaction
 from bluelobster.pve import Endpoint, PveClient, VmSummary
 from bluelobster.reconcile.hosts import reconcile_hosts
+from bluelobster.reconcile.replaced import remove_replaced_machines
 from cloud import TestCloud, eventually
 
 
@@ -83,11 +84,10 @@ async def silent_server() -> AsyncIterator[str]:
         over.set()
 
 
-async def test_hosts_that_hang_or_cannot_be_understood_keep_no_other_waiting(
-    idle_cloud: TestCloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.fixture
+async def bad_hosts(idle_cloud: TestCloud) -> AsyncIterator[None]:
+    """Two more hosts: one says nothing, the record of the other cannot be read."""
     parts = idle_cloud.parts
-    monkeypatch.setattr("bluelobster.reconcile.hosts.HOST_SECONDS", 0.5)
     async with silent_server() as url:
         async with transaction(parts.pool) as tx:
             for name in ("a-silent", "b-unreadable"):
@@ -95,7 +95,37 @@ async def test_hosts_that_hang_or_cannot_be_understood_keep_no_other_waiting(
                 host = NewHost(name, "us-east-1", endpoint, name, "local", "vmbr0", Capacity(1, 1, 1))
                 await save_host(tx, host, parts.seal, parts.clock.now())
             await tx.execute("update hosts set token_sealed = 'nonsense' where id = 'b-unreadable'")
-        await reconcile_hosts(parts.pool, parts.connections, parts.clock)
+        yield
+
+
+@pytest.mark.usefixtures("bad_hosts")
+async def test_hosts_that_hang_or_cannot_be_understood_keep_no_other_waiting(
+    idle_cloud: TestCloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = idle_cloud.parts
+    monkeypatch.setattr("bluelobster.reconcile.hosts.HOST_SECONDS", 0.5)
+    await reconcile_hosts(parts.pool, parts.connections, parts.clock)
     assert await idle_cloud.one("select seen_at is not null from hosts where id = 'px1'")
     assert "host a-silent: it takes longer than 0 s to answer" in caplog.text
     assert "host b-unreadable cannot be looked at" in caplog.text
+
+
+@pytest.mark.usefixtures("bad_hosts")
+async def test_their_replaced_machines_keep_no_other_s_room(
+    idle_cloud: TestCloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bluelobster.reconcile.replaced.MACHINE_SECONDS", 0.5)
+    launch = await idle_cloud.launch()
+    used = await idle_cloud.one("select disk_gb_used from hosts where id = 'px1'")
+    await idle_cloud.one(
+        """insert into replaced_machines (vmid, host_id, instance_id, disk_gb, replaced_at)
+           select 900000 + n, host, %s, 7, now()
+           from unnest('{a-silent, b-unreadable, px1}'::text[]) with ordinality as hosts (host, n) returning 1""",
+        UUID(launch["vm_uuid"]),
+    )
+    await idle_cloud.one("update hosts set disk_gb_used = disk_gb_used + 7 where id = 'px1' returning 1")
+    await remove_replaced_machines(idle_cloud.parts.pool, idle_cloud.parts.connections)
+    left = await idle_cloud.one("select array_agg(host_id order by host_id) from replaced_machines")
+    assert left == ["a-silent", "b-unreadable"]
+    assert await idle_cloud.one("select disk_gb_used from hosts where id = 'px1'") == used
+    assert "machine 900001 of host a-silent, which instance" in caplog.text

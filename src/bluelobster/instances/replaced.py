@@ -1,34 +1,17 @@
 """Machines that a restore replaced, or that it began to make in vain: they go when nobody waits for it."""
 
-import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from uuid import UUID
 
-from psycopg.rows import class_row
-
-from bluelobster.catalog.connections import Connections
-from bluelobster.db.pool import Pool, Tx, transaction
+from bluelobster.db.pool import Tx
 from bluelobster.instances.machine import Machine, is_blank, is_marked
 from bluelobster.pve import PveClient, errors
 from bluelobster.tasks.node import Node
 from bluelobster.tasks.operation import GiveUp, TryAgain
 
-log = logging.getLogger(__name__)
-
 STOP_SECONDS = 60.0
 DESTROY_SECONDS = 600.0
-
-
-@dataclass(frozen=True)
-class Replaced:
-    """A machine of no use any more, by its number on a host."""
-
-    vmid: int
-    host_id: str
-    instance_id: UUID
 
 
 async def leave_behind(tx: Tx, vmid: int, instance_id: UUID, now: datetime) -> None:
@@ -38,47 +21,6 @@ async def leave_behind(tx: Tx, vmid: int, instance_id: UUID, now: datetime) -> N
            select %s, host_id, id, disk_gb, %s from instances where id = %s""",
         (vmid, now, instance_id),
     )
-
-
-async def remove_replaced_machines(pool: Pool, connections: Connections) -> None:
-    """Remove every one that can be removed now, and give back its room; the others are tried again next time."""
-    for each in await _all(pool):
-        try:
-            client = await connections.to(each.host_id)
-            gone = await remove_machine(partial(_same, client), each.vmid, each.instance_id)
-        except (errors.PveError, GiveUp) as error:
-            log.error(
-                "machine %s of host %s, which instance %s has no use for, cannot be removed: %s: %s",
-                each.vmid,
-                each.host_id,
-                each.instance_id,
-                type(error).__name__,
-                error,
-            )
-            continue
-        if gone:
-            async with transaction(pool) as tx:
-                room = await _forget(tx, "vmid = %s", each.vmid)
-                await tx.execute(
-                    "update hosts set disk_gb_used = disk_gb_used - %s where id = %s", (room, each.host_id)
-                )
-
-
-async def _all(pool: Pool) -> list[Replaced]:
-    """Never one that an instance goes by, whatever else the records say."""
-    async with pool.connection() as connection, connection.cursor(row_factory=class_row(Replaced)) as cursor:
-        await cursor.execute(
-            """select vmid, host_id, instance_id from replaced_machines r
-               where not exists (select from instances i where i.ended_at is null
-                                 and r.vmid in (i.vmid, i.restoring_vmid, i.replaced_vmid))
-                 and not exists (select from hosts h where h.id = r.host_id and h.status = 'maintenance')
-               order by replaced_at"""
-        )
-        return await cursor.fetchall()
-
-
-def _same(client: PveClient) -> PveClient:
-    return client
 
 
 async def remove_machine(reach: Callable[[], PveClient], vmid: int, instance_id: UUID) -> bool:
@@ -114,6 +56,12 @@ async def destroy_replaced(machine: Machine, node: Node) -> None:
 async def forget_replaced(machine: Machine, tx: Tx) -> int:
     """What `destroy_replaced` removed is gone; the disk that it had, in GB, is still to be given back."""
     return await _forget(tx, "instance_id = %s", machine.id)
+
+
+async def give_back_room(tx: Tx, vmid: int, host_id: str) -> None:
+    """The machine with this number is gone from its host."""
+    room = await _forget(tx, "vmid = %s", vmid)
+    await tx.execute("update hosts set disk_gb_used = disk_gb_used - %s where id = %s", (room, host_id))
 
 
 async def _forget(tx: Tx, which: str, value: int | UUID) -> int:
