@@ -26,7 +26,7 @@ async def close_months(pool: Pool, clock: Clock, *, batch: int = BATCH) -> None:
             async with transaction(pool) as tx:
                 accounts = await _take_accounts(tx, month, last, batch)
                 await charge(tx, accounts, month.ends, now)
-                late = await behind(tx, accounts, month.ends)
+                late = await behind(tx, accounts, month.ends) | await _still_open(tx, accounts, month)
                 await close(tx, [each for each in accounts if each not in late], month, now)
             last = accounts[-1] if len(accounts) == batch else None
 
@@ -50,6 +50,17 @@ async def _take_accounts(tx: Tx, month: Month, last: UUID, most: int) -> list[UU
         {"last": last, "month": month.first, "most": most},
     )
     return [row[0] for row in await cursor.fetchall()]
+
+
+async def _still_open(tx: Tx, accounts: Sequence[UUID], month: Month) -> set[UUID]:
+    """Those with an earlier month that is not closed: somebody held them when its turn was. Months close in order."""
+    cursor = await tx.execute(
+        """select a.id from accounts a where a.id = any(%s) and exists (
+             select from ledger l where l.account_id = a.id and l.month < %s
+               and l.month >= coalesce(a.open_month, '-infinity'))""",
+        (list(accounts), month.first),
+    )
+    return {row[0] for row in await cursor.fetchall()}
 
 
 async def close(tx: Tx, accounts: Sequence[UUID], month: Month, now: datetime) -> None:
