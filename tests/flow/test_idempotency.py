@@ -9,6 +9,7 @@ import httpx
 import pytest
 from fastapi import Request, Response
 
+from backed_up import backed_up
 from bluelobster.access.once import ABANDONED, Once, around, forget_old_answers
 from bluelobster.access.principal import Principal
 from bluelobster.access.shown_once import NOTE, without_secrets
@@ -280,3 +281,18 @@ async def test_what_a_dead_process_began_is_carried_out_again_after_a_while(idle
     with pytest.raises(Conflict):
         await around(await a_request(idle_cloud, ABANDONED / 2), pool, REQUEST, make)
     assert (await around(await a_request(idle_cloud, ABANDONED * 2), pool, REQUEST, make)).status_code == 200
+
+
+async def test_what_stands_in_the_address_is_part_of_what_is_asked(cloud: TestCloud) -> None:
+    machines = [await cloud.launched(name=name) for name in ("one", "two")]
+    volid = await backed_up(cloud, machines[0])
+
+    async def restore(target: str) -> httpx.Response:
+        wanted = {"volid": volid, "target_vm_uuid": target}
+        headers = {"Idempotency-Key": "restore"}
+        return await cloud.customer.post("/backups/restore", params=wanted, headers=headers)
+
+    first, again = await restore(machines[0]), await restore(machines[0])
+    assert first.status_code == 200
+    assert again.json() == first.json()
+    assert (await restore(machines[1])).status_code == 409

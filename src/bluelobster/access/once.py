@@ -122,7 +122,8 @@ async def once_of(request: Request, principal: Principal) -> Once | None:
     except ClientDisconnect:
         raise HTTPException(400) from None
     path = request.url.path
-    digest = seal.digest(f"{request.method} {path}\n".encode() + body, "request")
+    asked = f"{path}?{request.url.query}" if request.url.query else path
+    digest = seal.digest(f"{request.method} {asked}\n".encode() + body, "request")
     return Once(principal, request.method, path, name, digest, now, now - keep)
 
 
