@@ -7,12 +7,13 @@ from uuid import UUID
 import httpx
 import pytest
 
+from bluelobster.access.keys import create_key
 from bluelobster.accounts.close import close, reopen
 from bluelobster.billing.ledger import credit
 from bluelobster.db.pool import transaction
 from bluelobster.http.errors import ApiError
 from bluelobster.quotas.require import hold_quotas
-from cloud import LAUNCH, TestCloud, eventually
+from cloud import LAUNCH, TestCloud, api_client, eventually
 
 NAME = {"name": "customer"}
 
@@ -62,10 +63,12 @@ async def test_nobody_gets_in_until_it_is_open_again(idle_cloud: TestCloud) -> N
         await tx.execute("update api_keys set revoked_at = null where account_id = %s", (account_id,))
     assert (await idle_cloud.customer.get("/instances")).status_code == 401
     async with transaction(pool) as tx:
-        assert (await reopen(tx, account_id)).closed_at is None
+        assert (await reopen(tx, account_id, now)).closed_at is None
         with pytest.raises(ApiError, match="not closed"):
-            await reopen(tx, account_id)
-    assert (await idle_cloud.customer.get("/instances")).status_code == 200
+            await reopen(tx, account_id, now)
+        key = await create_key(tx, account_id, "new", "owner", now)
+    assert (await idle_cloud.customer.get("/instances")).status_code == 401
+    assert (await api_client(idle_cloud.app, key).get("/instances")).status_code == 200
 
 
 async def test_only_its_owner_closes_it_and_by_name(idle_cloud: TestCloud) -> None:

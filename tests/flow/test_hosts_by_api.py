@@ -1,18 +1,21 @@
 """Hosts that staff adds, changes and removes through the API."""
 
+import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from admin.place import FEW_RIGHTS, secret_of
+from bluelobster.catalog.host_check import Checked, Wish, check
 from cloud import CLEAN, IMAGE, TestCloud
 from pvelocal.machine import Capacity
 from pvelocal.node import NodeSettings
 from pvelocal.running import RunningNode, running_node
 from pvelocal.simulated import SimulatedHypervisor
+from waiting import holding, so_many_wait
 
 IMAGE_NAME = "local:import/tiny-linux.qcow2"
 
@@ -163,3 +166,50 @@ async def test_a_token_is_told_nobody(
         assert second.token.secret not in (rows or "")
         assert second.token.secret.encode().hex() not in (rows or "")
     assert second.token.secret not in caplog.text
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Awaitable[Any]]) -> None:
+    """The first host that is asked takes as long as it takes to do something else."""
+    asked = 0
+
+    async def slowly(wish: Wish) -> Checked:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await act()
+        return await check(wish)
+
+    monkeypatch.setattr("bluelobster.staff.change_host.check", slowly)
+
+
+async def test_a_host_that_is_removed_while_its_change_asks_it(
+    idle_cloud: TestCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meanwhile(monkeypatch, lambda: done(idle_cloud, "DELETE", "/hosts/px1", status=204))
+    assert (await refused(idle_cloud, "PATCH", "/hosts/px1", {"vcpu_overcommit": 2}))[:2] == (404, "host_not_found")
+    assert await idle_cloud.one("select count(*) from hosts") == 0
+
+
+async def test_two_changes_of_a_host(idle_cloud: TestCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    meanwhile(monkeypatch, lambda: done(idle_cloud, "PATCH", "/hosts/px1", {"iso_storage": None}))
+    assert (await refused(idle_cloud, "PATCH", "/hosts/px1", {"vcpu_overcommit": 2}))[:2] == (409, "host_changed")
+    assert await idle_cloud.one("select iso_storage is null from hosts")
+    await done(idle_cloud, "PATCH", "/hosts/px1", {"vcpu_overcommit": 2})
+
+
+@pytest.mark.parametrize(("name", "error"), [("px2", "name_taken"), ("px3", "node_on_record")])
+async def test_a_host_that_is_added_twice_at_once(
+    idle_cloud: TestCloud, second: RunningNode, monkeypatch: pytest.MonkeyPatch, name: str, error: str
+) -> None:
+    meanwhile(monkeypatch, lambda: done(idle_cloud, "POST", "/hosts", body(second), 201))
+    assert (await refused(idle_cloud, "POST", "/hosts", body(second, id=name, node="px2")))[:2] == (400, error)
+
+
+async def test_two_hosts_that_are_written_down_at_once(idle_cloud: TestCloud, second: RunningNode) -> None:
+    async with holding(idle_cloud, "select pg_advisory_xact_lock(hashtextextended('hosts', 0))"):
+        both = [
+            asyncio.create_task(idle_cloud.staff.post("/admin/hosts", json=body(second, id=name, node="px2")))
+            for name in ("px2", "px3")
+        ]
+        await so_many_wait(idle_cloud, 2)
+    assert sorted([(await each).status_code for each in both]) == [201, 400]

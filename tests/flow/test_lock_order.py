@@ -13,17 +13,8 @@ from bluelobster.catalog.templates import KNOWN
 from bluelobster.db.pool import transaction
 from bluelobster.instances.place import HostFilledUp, NoRoom, choose_host, release_everything, take_room
 from bluelobster.instances.wanted import Size, Wanted
-from cloud import LAUNCH, TestCloud, eventually
-
-
-async def one_waits(cloud: TestCloud) -> None:
-    async def look() -> bool:
-        waiting = (
-            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-        )
-        return bool(await cloud.one(waiting))
-
-    await eventually(look)
+from cloud import LAUNCH, TestCloud
+from waiting import so_many_wait
 
 
 async def test_a_launch_under_the_name_of_a_machine_that_ends(cloud: TestCloud) -> None:
@@ -33,7 +24,7 @@ async def test_a_launch_under_the_name_of_a_machine_that_ends(cloud: TestCloud) 
     async with transaction(pool) as tx:
         await release_everything(tx, UUID(instance_id), "deleted", now)
         launching = asyncio.create_task(cloud.launch(name="wanted"))
-        await one_waits(cloud)
+        await so_many_wait(cloud)
     assert (await launching)["status"] == "PENDING"
 
 
@@ -56,7 +47,7 @@ async def test_a_host_that_may_fill_up_while_a_launch_waits_for_it(
         async with transaction(idle_cloud.parts.pool) as tx:
             await tx.execute("update hosts set vcpus_used = vcpus where id = 'px2'")
             launching = asyncio.create_task(idle_cloud.launch(name="either"))
-            await one_waits(idle_cloud)
+            await so_many_wait(idle_cloud)
             if not taken:
                 raise NothingTaken
     await launching
@@ -73,7 +64,7 @@ async def test_the_last_host_that_fills_up(idle_cloud: TestCloud) -> None:
     async with transaction(idle_cloud.parts.pool) as tx:
         await tx.execute("update hosts set disk_gb_used = disk_gb where id = 'px1'")
         launching = asyncio.create_task(idle_cloud.customer.post("/instances/launch-instance", json=LAUNCH))
-        await one_waits(idle_cloud)
+        await so_many_wait(idle_cloud)
     answer = await launching
     assert (answer.status_code, answer.json()["error"]) == (409, "resource_conflict")
     assert await idle_cloud.one("select count(*) from addresses where instance_id is not null") == 0
@@ -92,7 +83,7 @@ async def test_a_host_whose_image_is_withdrawn_waits_for_launches(idle_cloud: Te
     async with transaction(idle_cloud.parts.pool) as tx:
         await choose_host(tx, wanted, [])
         withdrawing = asyncio.create_task(withdraw())
-        await one_waits(idle_cloud)
+        await so_many_wait(idle_cloud)
     assert await withdrawing
     async with transaction(idle_cloud.parts.pool) as tx:
         with pytest.raises(NoRoom):

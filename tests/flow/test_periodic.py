@@ -121,3 +121,15 @@ async def forget_at(cloud: TestCloud, moment: datetime) -> None:
 
 async def remembered_by_the_engine(cloud: TestCloud) -> int:
     return int(await cloud.one("select count(*) from absurd.t_operations"))
+
+
+async def test_the_engine_forgets_more_than_it_does_at_once(idle_cloud: TestCloud) -> None:
+    await idle_cloud.one(
+        """with old as (
+             insert into absurd.t_operations (task_id, task_name, params, enqueue_at, state, attempts, cancelled_at)
+             select gen_random_uuid(), 'x', '{}', now() - interval '9 days', 'cancelled', 1, now() - interval '8 days'
+             from generate_series(1, 2500) returning 1)
+           select count(*) from old"""
+    )
+    await forget_old_tasks(idle_cloud.parts.pool, idle_cloud.parts.clock)
+    assert await remembered_by_the_engine(idle_cloud) == 0

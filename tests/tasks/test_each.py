@@ -4,6 +4,7 @@ from functools import partial
 from uuid import UUID
 
 import pytest
+from psycopg.errors import DeadlockDetected
 
 from bluelobster.db.pool import Tx
 from bluelobster.tasks.each import for_each
@@ -29,3 +30,18 @@ async def test_one_that_fails_changes_nothing_and_stops_nobody(
         f"renaming account {customer} failed; it is tried again"
     ]
     assert await idle_cloud.one("select count(*) from accounts where name = 'stranger-2'") == 1
+
+
+async def test_one_that_was_in_somebody_s_way_stops_nobody(
+    idle_cloud: TestCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[UUID] = []
+
+    async def act(_tx: Tx, account_id: UUID) -> None:
+        done.append(account_id)
+        if len(done) == 1:
+            raise DeadlockDetected
+
+    await for_each(idle_cloud.parts.pool, "looking at account", NAMED, act, (["customer", "stranger"],))
+    assert len(done) == 2
+    assert f"looking at account {done[0]} was in somebody's way; it is tried again" in caplog.text

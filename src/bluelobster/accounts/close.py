@@ -64,11 +64,13 @@ def _must_have_nothing(account: Account) -> None:
         )
 
 
-async def reopen(tx: Tx, account_id: UUID) -> Account:
-    """Let an account in again, with new keys. Raises InvalidRequest for one that is not closed."""
+async def reopen(tx: Tx, account_id: UUID, now: datetime) -> Account:
+    """Let an account in again, with new keys: one that was made while it was closing is revoked like the others.
+    Raises InvalidRequest for one that is not closed."""
     done = await tx.execute(
         "update accounts set closed_at = null where id = %s and closed_at is not null", (account_id,)
     )
     if not done.rowcount:
         raise InvalidRequest("account_open", "The account is not closed")
+    await revoke_all_keys(tx, account_id, now)
     return await read_account(tx, account_id)

@@ -89,7 +89,7 @@ def reopen_account(name: str) -> None:
 
     async def action(parts: Parts) -> None:
         async with transaction(parts.pool) as tx:
-            await reopen(tx, await named(tx, name))
+            await reopen(tx, await named(tx, name), parts.clock.now())
         click.echo(f"account {name} is open; give it a key with: bluelobster admin key add {name}")
 
     run(action)

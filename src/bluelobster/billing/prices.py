@@ -79,6 +79,8 @@ async def change_price(tx: Tx, name: str, cents: int, since: datetime | None, no
 
 async def set_price(tx: Tx, item: Item, cents: int, since: datetime) -> None:
     """What is begun from `since` on costs this, until the next change that is planned."""
+    # A statement of its own: who waited for another change must not look at the prices before it.
+    await tx.execute("select pg_advisory_xact_lock(hashtextextended('price of ' || %s, 0))", (item,))
     await _set(tx, item, None, cents, since)
 
 

@@ -1,5 +1,6 @@
 """Hosts come on record, change and go: with what stands on them in mind."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from bluelobster.access.sealing import Seal
@@ -15,7 +16,8 @@ LIVING = """
       select 'instance' as thing from instances where living_on = %(host_id)s
       union all select 'machine that was replaced' from replaced_machines where host_id = %(host_id)s
       union all select 'backup' from backups where living_on = %(host_id)s) on_it"""
-THINGS = ("instances", "machines that were replaced", "backups")
+MACHINES = ("instances", "machines that were replaced")
+THINGS = (*MACHINES, "backups")
 
 
 async def get_host(tx: Tx, host_id: str) -> Host:
@@ -33,12 +35,18 @@ def host_not_found(host_id: str) -> NotFound:
 async def record_host(tx: Tx, new: NewHost, seal: Seal, now: datetime) -> None:
     """Put a host on record, or change what is there. Raises InvalidRequest for a node that is another host already, and
     Conflict where machines would be left behind."""
+    await one_at_a_time(tx)
     await must_be_another_node(tx, new)
     await hold(tx, new.id)
     before = await find_host(tx, new.id)
     if before is not None and moves(before, new):
         await must_be_empty(tx, new.id, "its region, node and storage cannot change")
     await save_host(tx, new, seal, now)
+
+
+async def one_at_a_time(tx: Tx) -> None:
+    """Whoever adds or changes a host waits for whoever does so just now: a node is one host, and a name as well."""
+    await tx.execute("select pg_advisory_xact_lock(hashtextextended('hosts', 0))")
 
 
 async def must_be_another_node(tx: Tx, new: NewHost) -> None:
@@ -61,6 +69,8 @@ async def remove_host(tx: Tx, host_id: str) -> bool:
     reaches their storage. Raises Conflict where something still lives there."""
     if not await hold(tx, host_id):
         return False
+    # Before its backups are touched: whoever restores one holds it, and wants the host.
+    await must_be_empty(tx, host_id, "it cannot be removed", of=MACHINES)
     await tx.execute(
         """update backups b set host_id = other.id
            from hosts h join hosts other on other.region = h.region and other.backup_storage = h.backup_storage
@@ -79,10 +89,10 @@ async def hold(tx: Tx, host_id: str) -> bool:
     return cursor.rowcount == 1
 
 
-async def must_be_empty(tx: Tx, host_id: str, otherwise: str) -> None:
+async def must_be_empty(tx: Tx, host_id: str, otherwise: str, *, of: Sequence[str] = THINGS) -> None:
     """Raises Conflict that says what is on it."""
     cursor = await tx.execute(LIVING, {"host_id": host_id})
     counts = await cursor.fetchone() or ()
-    there = [f"{thing} ({count})" for thing, count in zip(THINGS, counts, strict=True) if count]
+    there = [f"{thing} ({count})" for thing, count in zip(THINGS, counts, strict=True) if count and thing in of]
     if there:
         raise Conflict("host_in_use", f"on host {host_id} there are {', '.join(there)}: {otherwise}")

@@ -29,6 +29,11 @@ PRICED = """instance_types t join prices p
             on p.item = 'instance_hour' and p.instance_type = t.name and p.during @> %(now)s::timestamptz"""
 
 
+async def hold_types(tx: Tx) -> None:
+    """Nobody else adds, changes or retires a type until the end of `tx`. Launches go on."""
+    await tx.execute("lock table instance_types in share row exclusive mode")
+
+
 async def save_type(tx: Tx, kind: InstanceType) -> None:
     """Add a type with the price it begins with, or change all but its price. Machines that run keep the size and price
     they were launched with."""

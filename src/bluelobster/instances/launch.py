@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
-from psycopg.errors import UniqueViolation
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from psycopg.types.json import Jsonb
 
 from bluelobster.access.audit import concerning
@@ -17,7 +17,7 @@ from bluelobster.catalog.templates import Template
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Tx
 from bluelobster.events.record import record_instance
-from bluelobster.http.errors import InvalidRequest
+from bluelobster.http.errors import InvalidRequest, Unauthorized
 from bluelobster.instances.blueprint import vm_options
 from bluelobster.instances.credentials import crypt_hash, generated_password
 from bluelobster.instances.find import order
@@ -176,6 +176,10 @@ async def _insert(
     }
     try:
         await tx.execute(INSERT, row)
+    except ForeignKeyViolation as error:
+        if error.diag.constraint_name != "instances_account_id_team_id_fkey":
+            raise
+        raise Unauthorized from error
     except UniqueViolation as error:
         if error.diag.constraint_name != "instances_live_name":
             raise

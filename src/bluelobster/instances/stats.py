@@ -37,16 +37,19 @@ class Sample:
 
 async def save_samples(tx: Tx, samples: Sequence[tuple[UUID, Sample]], now: datetime) -> None:
     """Keep readings for the next ones to be measured against, and drop those that nobody will ask for."""
-    if samples:
-        columns = zip(*((instance_id, *astuple(sample)) for instance_id, sample in samples), strict=True)
-        await tx.execute(
-            """insert into instance_samples (instance_id, taken_at, disk_read, disk_write, net_in, net_out, uptime)
-               select * from unnest(%s::uuid[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
-                                    %s::bigint[], %s::bigint[])
-               on conflict do nothing""",
-            [list(column) for column in columns],
-        )
-    await tx.execute("delete from instance_samples where taken_at < %s", (now - KEEP,))
+    if not samples:
+        return
+    columns = [list(each) for each in zip(*((of, *astuple(sample)) for of, sample in samples), strict=True)]
+    await tx.execute(
+        """insert into instance_samples (instance_id, taken_at, disk_read, disk_write, net_in, net_out, uptime)
+           select * from unnest(%s::uuid[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::bigint[],
+                                %s::bigint[], %s::bigint[])
+           on conflict do nothing""",
+        columns,
+    )
+    await tx.execute(
+        "delete from instance_samples where instance_id = any(%s) and taken_at < %s", (columns[0], now - KEEP)
+    )
 
 
 async def sample_before(tx: Tx, instance_id: UUID, moment: datetime) -> Sample | None:

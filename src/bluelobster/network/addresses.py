@@ -68,7 +68,9 @@ class Need:
     price: int | None = None
 
 
-TAKE: LiteralString = """
+def taking(locked: LiteralString) -> LiteralString:
+    """The statement that takes an address, and what it does about those that others hold until they commit."""
+    return f"""
     with taken as (
       update addresses set instance_id = %(instance_id)s, is_primary = %(nic)s = 0, mac = %(mac)s,
                            assigned_at = %(now)s, released_at = null, nic = %(nic)s, tag = %(tag)s,
@@ -77,7 +79,7 @@ TAKE: LiteralString = """
         select a.address from address_pools p cross join lateral (
           select address, released_at from addresses
           where pool_id = p.id and instance_id is null
-          order by released_at nulls first, address limit 1 for update skip locked) a
+          order by released_at nulls first, address limit 1 for update {locked}) a
         where p.region = %(region)s and p.kind = %(kind)s
         order by p.id = (select pool_id from addresses where instance_id = %(instance_id)s and is_primary) desc,
                  a.released_at nulls first, a.address limit 1)
@@ -88,19 +90,23 @@ TAKE: LiteralString = """
     select host(address) from taken"""
 
 
+TAKE_FREE = taking("skip locked")
+TAKE_WHAT_IS_LEFT = taking("")
+
+
 async def take(tx: Tx, need: Need, now: datetime) -> str:
     """The address that has been free for longest, first of all in the network of the machine's primary one, which the
     guest knows the way out of. Raises NoAddress."""
-    cursor = await tx.execute(
-        TAKE,
-        {
-            **vars(need),
-            "kind": "public" if need.tag is None else "internal",
-            "mac": mac_for(need.instance_id, need.nic),
-            "now": now,
-        },
-    )
-    row = await cursor.fetchone()
+    values = {
+        **vars(need),
+        "kind": "public" if need.tag is None else "internal",
+        "mac": mac_for(need.instance_id, need.nic),
+        "now": now,
+    }
+    row = await (await tx.execute(TAKE_FREE, values)).fetchone()
+    if row is None:
+        # Each of the others holds one of every pool, and leaves all but one of them.
+        row = await (await tx.execute(TAKE_WHAT_IS_LEFT, values)).fetchone()
     if row is None:
         raise NoAddress(need.region)
     address: str = row[0]

@@ -131,7 +131,7 @@ async def take_in(tx: Tx, host: Host, place: Place, volume: BackupVolume, mark: 
     if status in ("failed", "deleted"):
         return True
     if status == "lost":
-        await find_again(tx, volume, mark.backup_id)
+        await find_again(tx, host, volume, mark.backup_id)
     elif status is not None or not await adopt(tx, host, place, volume, mark):
         return False
     await begin_backup_usage(tx, mark.backup_id, now)
@@ -140,10 +140,12 @@ async def take_in(tx: Tx, host: Host, place: Place, volume: BackupVolume, mark: 
     return False
 
 
-async def find_again(tx: Tx, volume: BackupVolume, backup_id: UUID) -> None:
+async def find_again(tx: Tx, host: Host, volume: BackupVolume, backup_id: UUID) -> None:
+    """The host that it was made on may be gone."""
     await tx.execute(
-        "update backups set status = 'available', ended_at = null, volid = %s, size_bytes = %s where id = %s",
-        (volume.volid, volume.size_bytes, backup_id),
+        """update backups set status = 'available', ended_at = null, host_id = %s, volid = %s, size_bytes = %s
+           where id = %s""",
+        (host.id, volume.volid, volume.size_bytes, backup_id),
     )
 
 

@@ -63,7 +63,8 @@ async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock
         now = clock.now()
         rented = await still_rented(tx, idle)
         for instance, power in changed:
-            await note_power(tx, instance, power, now)
+            if instance.id in rented:
+                await note_power(tx, instance, power, now)
         samples = [
             (each.id, Sample.of(machine, now))
             for each in idle
@@ -74,9 +75,10 @@ async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock
 
 
 async def still_rented(tx: Tx, instances: Sequence[OnRecord]) -> set[UUID]:
-    """Those that nobody has begun to delete, and nobody can until `tx` ends: what is deleted keeps no readings."""
+    """Those that nobody has begun to delete, and nobody can until `tx` ends: what is deleted keeps no readings. What
+    somebody else is changing is looked at next time."""
     cursor = await tx.execute(
-        "select id from instances where id = any(%s) and status = 'rented' for share",
+        "select id from instances where id = any(%s) and status = 'rented' for no key update skip locked",
         ([each.id for each in instances],),
     )
     return {row[0] for row in await cursor.fetchall()}

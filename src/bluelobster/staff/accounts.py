@@ -80,9 +80,9 @@ async def admin_close_account(account: Named, caller: Caller, tx: Transaction, c
 
 
 @router.post("/{account_id}/reopen", summary="Open a closed account")
-async def admin_reopen_account(account: Named, tx: Transaction) -> Account:
+async def admin_reopen_account(account: Named, tx: Transaction, clock: Time) -> Account:
     """Its keys stay revoked: it needs a new one."""
-    return await close.reopen(tx, account.id)
+    return await close.reopen(tx, account.id, clock.now())
 
 
 @router.post("/{account_id}/credit", summary="Give an account credit, or take it")

@@ -6,12 +6,12 @@ from bluelobster.access.audit import telling
 from bluelobster.access.route import Open
 from bluelobster.access.sealing import Seal
 from bluelobster.catalog.host_check import check, wish_of
-from bluelobster.catalog.host_records import get_host, record_host
+from bluelobster.catalog.host_records import get_host, hold, one_at_a_time, record_host
 from bluelobster.catalog.hosts import Host, NewHost, find_host, set_host_status, set_internal_bridge
 from bluelobster.catalog.regions import list_regions
 from bluelobster.clock import Clock
 from bluelobster.db.pool import Pool, Tx
-from bluelobster.http.errors import InvalidRequest
+from bluelobster.http.errors import Conflict, InvalidRequest
 from bluelobster.staff.host_request import HostRequest, NewHostRequest
 from bluelobster.staff.refused import refused
 from bluelobster.staff.views import CheckedHostView, HostView, checked_host_view, host_view
@@ -35,6 +35,7 @@ async def add_host(desk: Desk, wanted: NewHostRequest) -> CheckedHostView:
         await must_be_region(connection, wanted.region)
     checked = await check(wanted.wish())
     async with desk.begin() as tx:
+        await one_at_a_time(tx)
         await must_be_new(tx, wanted.id)
         with refused():
             await record_host(tx, checked.host, desk.seal, desk.clock.now())
@@ -43,7 +44,8 @@ async def add_host(desk: Desk, wanted: NewHostRequest) -> CheckedHostView:
 
 
 async def change_host(desk: Desk, host_id: str, wanted: HostRequest) -> HostView:
-    """Change what is said of a host. Raises NotFound, and as `add_host`."""
+    """Change what is said of a host. Raises NotFound, Conflict where somebody else changed it meanwhile, and as
+    `add_host`."""
     telling(wanted)
     async with desk.pool.connection() as connection:
         before = await get_host(connection, host_id)
@@ -52,6 +54,8 @@ async def change_host(desk: Desk, host_id: str, wanted: HostRequest) -> HostView
     changed = await checked_change(wanted, before, desk.seal) if wanted.asks else None
     async with desk.begin() as tx:
         if changed is not None:
+            await hold(tx, host_id)
+            must_be_as_before(await get_host(tx, host_id), before)
             with refused():
                 await record_host(tx, changed, desk.seal, desk.clock.now())
         if "internal_bridge" in wanted.model_fields_set:
@@ -59,6 +63,18 @@ async def change_host(desk: Desk, host_id: str, wanted: HostRequest) -> HostView
         if wanted.status is not None:
             await set_host_status(tx, host_id, wanted.status)
         return host_view(await get_host(tx, host_id))
+
+
+def must_be_as_before(now: Host, before: Host) -> None:
+    """Raises Conflict: what the host was asked by would be written over what somebody else says."""
+    if said_of(now) != said_of(before):
+        raise Conflict("host_changed", "Somebody else changed the host meanwhile; look at it and try again")
+
+
+def said_of(host: Host) -> Host:
+    """A host without what changes by itself, and what is changed by itself."""
+    unused = replace(host, vcpus_used=0, memory_gb_used=0, disk_gb_used=0)
+    return replace(unused, seen_at=None, firewall=None, status="", internal_bridge=None)
 
 
 async def checked_change(wanted: HostRequest, before: Host, seal: Seal) -> NewHost:

@@ -93,7 +93,7 @@ async def admin_add_gpus(
     await must_have_mappings(await hosts.to_host(host), host_id, wanted.mappings)
     async with begin() as tx:
         with refused():
-            for mapping in wanted.mappings:
+            for mapping in sorted(wanted.mappings):
                 await save_gpu(tx, host_id, wanted.model, mapping)
         return Gpus(gpus=[GpuView(**vars(each)) for each in await list_gpus(tx) if each.host_id == host_id])
 

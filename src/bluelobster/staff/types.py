@@ -7,7 +7,7 @@ from pydantic import Field, StrictBool, model_validator
 
 from bluelobster.access.audit import telling
 from bluelobster.access.route import Caller, IdentifiedRoute, Reading, Time, Transaction
-from bluelobster.catalog.types import InstanceType, every_type, find_type, retire_type, save_type
+from bluelobster.catalog.types import InstanceType, every_type, find_type, hold_types, retire_type, save_type
 from bluelobster.http.errors import InvalidRequest, NotFound
 from bluelobster.http.text import RequestBody
 from bluelobster.staff.refused import refused
@@ -61,6 +61,7 @@ async def admin_list_types(_caller: Caller, tx: Reading, clock: Time) -> Types:
 async def admin_create_type(wanted: NewTypeRequest, _caller: Caller, tx: Transaction, clock: Time) -> TypeView:
     """It is sold from now on. A type that was retired is sold again by a change of it."""
     telling(wanted)
+    await hold_types(tx)
     if await find_type(tx, wanted.name, clock.now()) is not None:
         raise InvalidRequest("name_taken", f"There is an instance type {wanted.name} already")
     with refused():
@@ -75,6 +76,7 @@ async def admin_change_type(
     """For machines launched from now on: those that run keep the size and price they were launched with. Its price is
     changed with the prices, and what GPUs it has not at all."""
     telling(wanted)
+    await hold_types(tx)
     before = await find_type(tx, instance_type, clock.now())
     if before is None:
         raise NotFound("instance_type_not_found", "There is no such instance type")

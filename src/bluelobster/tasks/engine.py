@@ -13,6 +13,7 @@ from psycopg import Error, OperationalError
 
 from bluelobster.access.sealing import Seal
 from bluelobster.clock import Clock
+from bluelobster.db.conflicts import is_conflict
 from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.events.record import recorded_task
 from bluelobster.isos.fetch import Fetcher
@@ -68,7 +69,10 @@ class Engine:
             await asyncio.shield(self._hand_back(run, "the worker stops", 0))
             raise
         except OperationalError as error:
-            log.warning("task %s waits for the database: %s", run.task_id, error)
+            if is_conflict(error):
+                await self._hand_back(run, str(error), FIRST_PAUSE_SECONDS)
+            else:
+                log.warning("task %s waits for the database: %s", run.task_id, error)
 
     async def _hand_back(self, run: Run, reason: str, pause_seconds: float) -> None:
         at = self.clock.now() + timedelta(seconds=pause_seconds)

@@ -3,12 +3,14 @@
 from datetime import datetime
 from typing import Any
 
+from psycopg.errors import ForeignKeyViolation
+
 from bluelobster.access.principal import Principal
 from bluelobster.db.pool import Tx
 from bluelobster.events.record import record_instance
 from bluelobster.http.errors import InvalidRequest, NotFound
 from bluelobster.instances.find import find_instance
-from bluelobster.teams.teams import find_team
+from bluelobster.teams.teams import find_team, team_not_found
 
 
 async def assign(tx: Tx, caller: Principal, instance_id: str, body: object, now: datetime) -> dict[str, Any]:
@@ -18,7 +20,11 @@ async def assign(tx: Tx, caller: Principal, instance_id: str, body: object, now:
     if not isinstance(team_id, str):
         raise InvalidRequest("invalid_request", 'team_id: say which team, as {"team_id": "<uuid>"}')
     team = await find_team(tx, caller.sight, team_id)
-    await tx.execute("update instances set team_id = %s, updated_at = %s where id = %s", (team.id, now, instance.id))
+    change = "update instances set team_id = %s, updated_at = %s where id = %s"
+    try:
+        await tx.execute(change, (team.id, now, instance.id))
+    except ForeignKeyViolation as error:
+        raise team_not_found() from error
     await record_instance(tx, "instance.team", instance.id, now, caller.key_prefix, team_name=team.name)
     return {
         "message": "VM assigned to team successfully",

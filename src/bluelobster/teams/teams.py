@@ -68,8 +68,12 @@ async def find_team(tx: Tx, sight: Sight, team_id: str, *, lock: bool = False) -
         await cursor.execute(f"{VIEW} and t.id = %(id)s", {**vars(sight), "id": parsed_id(team_id)})
         team = await cursor.fetchone()
     if team is None:
-        raise NotFound("team_not_found", "Team not found")
+        raise team_not_found()
     return team
+
+
+def team_not_found() -> NotFound:
+    return NotFound("team_not_found", "Team not found")
 
 
 async def create_team(tx: Tx, sight: Sight, name: str, now: datetime) -> Team:

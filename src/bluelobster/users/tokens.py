@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, LiteralString
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -14,6 +14,11 @@ from bluelobster.http.errors import InvalidRequest
 
 DAYS = 7
 Subject = Literal["user_id", "account_member_id", "team_member_id"]
+SUBJECTS: dict[LiteralString, LiteralString] = {
+    "users": "user_id",
+    "account_members": "account_member_id",
+    "team_members": "team_member_id",
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ async def issue(tx: Tx, subject: Subject, subject_id: UUID, now: datetime) -> st
 
 async def read(tx: Tx, token: str, now: datetime, *, lock: bool = False) -> OneTimeToken:
     """Raises InvalidRequest for a token that was used, is too old or never was."""
+    if lock:
+        await _hold_subject(tx, token)
     async with tx.cursor(row_factory=class_row(OneTimeToken)) as cursor:
         await cursor.execute(
             f"""select t.user_id, t.account_member_id, t.team_member_id, coalesce(u.email, a.email, m.email) as email
@@ -53,6 +60,13 @@ async def read(tx: Tx, token: str, now: datetime, *, lock: bool = False) -> OneT
     if found is None:
         raise InvalidRequest("invalid_token", "token: it was used, is too old, or never was; ask for another one")
     return found
+
+
+async def _hold_subject(tx: Tx, token: str) -> None:
+    """Before the token itself, as whoever removes them or makes another token for them does."""
+    for table, column in SUBJECTS.items():
+        of_token = f"select {column} from one_time_tokens where hash = %s"
+        await tx.execute(f"select from {table} where id = ({of_token}) for no key update", (hash_of(token),))
 
 
 async def use(tx: Tx, token: str) -> None:

@@ -42,11 +42,20 @@ async def _first_time(tx: Tx, identity: Identity, now: datetime) -> User:
            on conflict (issuer, user_id) do nothing returning subject""",
         (identity.issuer, identity.subject, user.id, now),
     )
-    if await cursor.fetchone() is None:
+    if await cursor.fetchone() is None and not await _is_linked(tx, identity, user):
         raise Forbidden(
             "Somebody else at the identity provider signed in with this e-mail address before; ask the operator"
         )
     return user
+
+
+async def _is_linked(tx: Tx, identity: Identity, user: User) -> bool:
+    """Whether this very identity came in meanwhile, by another browser."""
+    cursor = await tx.execute(
+        "select from user_identities where (issuer, subject, user_id) = (%s, %s, %s)",
+        (identity.issuer, identity.subject, user.id),
+    )
+    return cursor.rowcount == 1
 
 
 async def _is_awaited(tx: Tx, email: str) -> bool:
