@@ -3,7 +3,9 @@
 import difflib
 import gc
 import importlib
+import io
 import os
+import sys
 from collections.abc import Mapping
 
 import click
@@ -75,4 +77,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character shows another one.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     main(prog_name=os.environ.get("BLUELOBSTER_PROGRAM", "bluelobster"))

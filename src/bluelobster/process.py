@@ -20,15 +20,19 @@ def settings_from_environment() -> Settings:
         settings = Settings()
         settings.key_text()
     except ValidationError as error:
-        for each in error.errors():
-            name = f"BLUELOBSTER_{'_'.join(map(str, each['loc'])).upper()}"
-            click.echo(f"{name}: {each['msg']}", err=True)
-        click.echo("Settings are environment variables; docs/settings.md lists them all.", err=True)
+        for line in complaints(error):
+            click.echo(line, err=True)
         sys.exit(2)
     except (ValueError, OSError) as error:
         click.echo(str(error), err=True)
         sys.exit(2)
     return settings
+
+
+def complaints(error: ValidationError) -> list[str]:
+    """What is wrong with settings, by the names that they are given by."""
+    wrong = [f"BLUELOBSTER_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
+    return [*wrong, "Settings are environment variables; docs/settings.md lists them all."]
 
 
 def bring_up_to_date(settings: Settings) -> None:

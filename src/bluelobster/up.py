@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 from bluelobster.admin.session import data_directory
 from bluelobster.db.embedded import EmbeddedPostgresError
 from bluelobster.db.migrate import CannotMigrate
+from bluelobster.db.pool import forget_libpq_defaults
 from bluelobster.local.cloud import Cloud, CloudError, Wishes
 from bluelobster.local.output import say
 from bluelobster.process import until_told_to_stop
@@ -39,6 +41,7 @@ def up_options(function: click.decorators.FC) -> click.decorators.FC:
 @up_options
 def command(data: str | None, port: int, guests: str, keep_guests: bool) -> None:
     """Run the whole cloud on this machine until Ctrl-C: database, node, worker, API."""
+    forget_libpq_defaults()
     sys.exit(asyncio.run(stay_up(Wishes(data_directory(data), port, guests, keep_guests))))
 
 
@@ -66,7 +69,8 @@ async def stay_up(wishes: Wishes, first: Callable[[Cloud], Awaitable[None]] | No
 def greet(cloud: Cloud) -> None:
     """What a newcomer needs next."""
     program = os.environ.get("BLUELOBSTER_PROGRAM", "bluelobster")
-    prefix = "" if cloud.wishes.data == Path("data").absolute() else f"BLUELOBSTER_DATA={cloud.wishes.data} "
+    data = shlex.quote(str(cloud.wishes.data))
+    prefix = "" if cloud.wishes.data == Path("data").absolute() else f"BLUELOBSTER_DATA={data} "
     say("")
     say(f"  API       {cloud.api_url}    (described in {cloud.api_url}/openapi.json)")
     say(f"  API key   {cloud.customer_key}")

@@ -348,9 +348,25 @@ def test_root_without_namespaces_has_programs_where_only_root_may_go(tmp_path: P
     assert answer.split() == [str(postgres_child.NOBODY), "True"]
 
 
+@as_root
+def test_root_has_programs_where_only_somebody_else_may_go(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    program = closed / "program"
+    program.write_text(f"#!/bin/sh\nid -u >{tmp_path}/out")
+    program.chmod(0o755)
+    os.chown(closed, 4711, 4711)
+    command = [sys.executable, "-I", postgres_child.__file__, str(os.getpid()), str(tmp_path), str(program)]
+    subprocess.run(command, check=True)
+    assert (tmp_path / "out").read_text().strip() == str(postgres_child.NOBODY)
+
+
 def as_nobody(script: str, directory: Path, *arguments: Path) -> str:
     """What a script says that runs as PostgreSQL's programs do where root may not make namespaces."""
-    without = "import bluelobster.db.postgres_child as c, sys; c.namespace_works = lambda: False; c.main(sys.argv[1:])"
+    without = """if True:
+        import bluelobster.db.postgres_child as child, sys
+        child.namespace_works = lambda *_: False
+        child.main(sys.argv[1:])"""
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.run(
         [sys.executable, "-c", without, str(os.getpid()), str(directory), *command],

@@ -171,6 +171,20 @@ async def test_a_launch_that_the_hypervisor_refuses_leaves_nothing(cloud: TestCl
     await cloud.launched(name="unlucky")
 
 
+async def test_a_launch_under_the_number_of_somebody_else_s_machine_ends(cloud: TestCloud) -> None:
+    """As on a node whose machines are older than the database."""
+    client = await cloud.parts.connections.to("px1")
+    vmid = 1 + await cloud.one("select nextval('vmids')")
+    theirs: dict[str, str | int] = {"name": "theirs", "memory": 512, "description": "theirs"}
+    await client.wait(await client.create_vm(vmid, theirs), timeout=10)
+    task = await cloud.ended((await cloud.launch())["task_id"])
+    said = "Failed to create VM: the hypervisor has another machine under its number"
+    assert (task["status"], task["message"]) == ("FAILED", said)
+    assert (await client.vm_config(vmid)).description == "theirs"
+    assert await cloud.leftovers() == {**CLEAN, "machines": 1}
+    await cloud.launched()
+
+
 async def test_what_does_not_exist_is_named(idle_cloud: TestCloud) -> None:
     said = await refused(idle_cloud, 400, region="mars")
     assert said["details"]["region"] == "There is no region mars"

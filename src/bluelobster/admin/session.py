@@ -16,6 +16,7 @@ from rich.table import Table
 from bluelobster.access.sealing import Seal, Unreadable
 from bluelobster.admin.refusals import refusal
 from bluelobster.db.migrate import CannotMigrate, migrate
+from bluelobster.db.pool import forget_libpq_defaults
 from bluelobster.http.errors import ApiError
 from bluelobster.parts import Parts, assembled
 from bluelobster.process import settings_from_environment
@@ -39,12 +40,15 @@ def settings_for(data: str | None) -> Settings:
     if data is None and os.environ.get("BLUELOBSTER_DATABASE_URL"):
         return settings_from_environment()
     path = data_directory(data) / OPERATOR_FILE
+    forget_libpq_defaults()
     try:
         return Settings.model_validate(json.loads(path.read_text()))
     except FileNotFoundError:
         raise Wrong(
             f"no database: set BLUELOBSTER_DATABASE_URL, or start `./bluelobster up` first ({path} is not there)"
         ) from None
+    except (OSError, ValueError) as error:
+        raise Wrong(f"{path} cannot be used: {error}") from None
 
 
 def run(action: Callable[[Parts], Awaitable[None]]) -> None:

@@ -84,7 +84,8 @@ class DataDirectory:
     def socket_folder(self) -> Path:
         """A folder that only we enter, with a path short enough for a unix socket. Raises EmbeddedPostgresError."""
         inside = self.path / "socket"
-        if len(os.fsencode(inside)) <= _LONGEST_SOCKET_FOLDER:
+        # libpq takes a comma for the beginning of another host.
+        if len(os.fsencode(inside)) <= _LONGEST_SOCKET_FOLDER and "," not in str(inside):
             inside.mkdir(mode=0o700, exist_ok=True)
             return inside
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]

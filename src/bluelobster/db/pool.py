@@ -1,5 +1,6 @@
 """Connections and transactions. Code never commits: whoever opened the transaction does."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -49,6 +50,12 @@ async def try_on(pool: AsyncConnectionPool[Any]) -> None:
     await pool.check()
 
 
+def forget_libpq_defaults(prefix: str = "PG") -> None:
+    """What a user has set for other databases (PGPORT, PGSERVICE, PGOPTIONS) is not meant for one of our own."""
+    for name in [name for name in os.environ if name.startswith(prefix)]:
+        del os.environ[name]
+
+
 def watchful(dsn: str) -> dict[str, Any]:
     """How to connect so that a server which is gone is noticed; what `dsn` says itself it may say."""
     said = conninfo_to_dict(dsn)
@@ -62,6 +69,9 @@ async def connect(dsn: str, *, size: int, idle_seconds: float) -> AsyncIterator[
     A transaction that does nothing for `idle_seconds` is ended by the server: a process that was paused in the
     middle of one must not hold its locks against everybody else.
     """
+    # They would win against the options, and months begin and end in UTC.
+    forget_libpq_defaults("PGTZ")
+    forget_libpq_defaults("PGDATESTYLE")
     options = f"-c timezone=UTC -c idle_in_transaction_session_timeout={round(idle_seconds * 1000)}"
     settings = {"autocommit": True, "options": options, **watchful(dsn)}
     pool = Pool(

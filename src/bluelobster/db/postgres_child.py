@@ -4,8 +4,9 @@ Run as a script: `python -I postgres_child.py PARENT_PID DIRECTORY PROGRAM [ARGU
 
 PostgreSQL refuses to run as root. Root therefore starts it as `nobody` inside a user namespace in which nobody *is*
 root outside: the files stay root's, and no folder on the way needs to be opened to another user. Where namespaces are
-not allowed, or the directory belongs to somebody else, it becomes the directory's owner and keeps one capability,
-CAP_DAC_OVERRIDE, to get through folders that are closed to that user.
+not allowed, where somebody else keeps a folder on the way to themselves, or where the directory is somebody else's, it
+becomes the directory's owner and keeps one capability, CAP_DAC_OVERRIDE, to get through folders that are closed to that
+user.
 """
 
 import contextlib
@@ -33,15 +34,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def main(arguments: list[str]) -> None:
     parent, directory, *command = arguments
     if os.geteuid() == 0:
-        leave_root(Path(directory))
+        leave_root(Path(directory), command[0])
     die_with(int(parent))
     os.execv(command[0], command)  # noqa: S606
 
 
-def leave_root(directory: Path) -> None:
+def leave_root(directory: Path, program: str) -> None:
     """Becomes a user as whom PostgreSQL runs and owns `directory`."""
     owner = directory.stat().st_uid
-    if owner == 0 and namespace_works():
+    if owner == 0 and namespace_works(directory, program):
         enter_namespace()
         return
     if owner == 0:
@@ -57,15 +58,16 @@ def die_with(parent: int) -> None:
         sys.exit("the process that started PostgreSQL is gone")
 
 
-def namespace_works() -> bool:
-    """Tries it in a child, because a namespace that was entered but cannot be mapped is not left again."""
+def namespace_works(directory: Path, program: str) -> bool:
+    """Tries it in a child, because a namespace that was entered but cannot be mapped is not left again. Inside, what
+    somebody else keeps to themselves on the way is closed to root as well."""
     child = os.fork()
     if child == 0:
         try:
             enter_namespace()
         except OSError:
             os._exit(1)
-        os._exit(0)
+        os._exit(not (os.access(directory, os.W_OK) and os.access(program, os.X_OK)))
     return os.waitpid(child, 0)[1] == 0
 
 

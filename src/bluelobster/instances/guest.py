@@ -1,7 +1,7 @@
 """Steps that several operations share: a machine is started, stopped, waited for and destroyed the same way."""
 
 from bluelobster.instances.iso import remove_iso
-from bluelobster.instances.machine import Machine
+from bluelobster.instances.machine import Machine, NotOurs
 from bluelobster.instances.names import hostname_of
 from bluelobster.instances.seed import bring_seed, remove_seed
 from bluelobster.pve import errors
@@ -44,6 +44,15 @@ async def destroy(machine: Machine, node: Node) -> None:
         await node.finish("destroy", lambda: node.pve.destroy(machine.vmid))
     await remove_iso(machine, node)
     await remove_seed(machine, node)
+
+
+async def take_back(machine: Machine, node: Node) -> None:
+    """The same for a machine that may not have been made: where somebody else's is under its number, it was not."""
+    try:
+        await destroy(machine, node)
+    except NotOurs:
+        await remove_iso(machine, node)
+        await remove_seed(machine, node)
 
 
 async def being_created(machine: Machine, node: Node) -> bool:

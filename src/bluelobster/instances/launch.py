@@ -21,7 +21,7 @@ from bluelobster.http.errors import InvalidRequest, Unauthorized
 from bluelobster.instances.blueprint import vm_options
 from bluelobster.instances.credentials import crypt_hash, generated_password
 from bluelobster.instances.find import order
-from bluelobster.instances.guest import destroy, start, wait_for_first_boot
+from bluelobster.instances.guest import start, take_back, wait_for_first_boot
 from bluelobster.instances.iso import fetch_iso, forget_address, keep_address, remove_iso
 from bluelobster.instances.machine import Machine, host_of, load_machine
 from bluelobster.instances.names import generated_name
@@ -256,7 +256,7 @@ CREATE = Operation[Machine](
     load=load_machine,
     host_of=host_of,
     steps=(
-        Step("Creating the machine", create_vm, undo=destroy),
+        Step("Creating the machine", create_vm, undo=take_back),
         Step("Setting up the firewall", protect),
         Step("Growing the disk", grow_disk),
         Step("Setting the password", hand_over_password, concerns=has_sealed_password),
@@ -277,7 +277,7 @@ CREATE_FROM_ISO = Operation[Machine](
     steps=(
         Step("Fetching the ISO image", fetch_iso, undo=remove_iso),
         Step("Forgetting where it came from", forget_address),
-        Step("Creating the machine", create_vm, undo=destroy),
+        Step("Creating the machine", create_vm, undo=take_back),
         Step("Setting up the firewall", protect),
         Step("Starting the machine", start),
         Step("Looking whether it runs", wait_for_first_boot),

@@ -26,6 +26,13 @@ def is_blank(config: VmConfig) -> bool:
     return not config.options.keys() - {"digest", "lock"}
 
 
+class NotOurs(GiveUp):
+    """Somebody else's machine is under our number."""
+
+    def __init__(self) -> None:
+        super().__init__("the hypervisor has another machine under its number")
+
+
 @dataclass(frozen=True)
 class Machine:
     """An instance with its host's names for things, its addresses and the mappings of its GPUs. `replaced` are the
@@ -81,13 +88,13 @@ class Machine:
 
     async def config(self, pve: PveClient) -> VmConfig | None:
         """The machine's configuration, or None where it does not exist. A machine of somebody else under our
-        VMID must not be touched: GiveUp."""
+        VMID must not be touched: NotOurs."""
         try:
             config = await pve.vm_config(self.vmid)
         except errors.VmNotFound:
             return None
         if not self.owns(config):
-            raise GiveUp("the hypervisor has another machine under its number")
+            raise NotOurs
         return config
 
 

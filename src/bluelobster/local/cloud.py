@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
+import psycopg
+from pydantic import ValidationError
 
-from bluelobster.access.sealing import new_key
+from bluelobster.access.sealing import Seal, new_key
 from bluelobster.admin.session import OPERATOR_FILE
 from bluelobster.catalog.images import BadImage
 from bluelobster.db.embedded import DataDirectoryInUse, EmbeddedPostgres
@@ -26,6 +28,7 @@ from bluelobster.local.node import LocalNode, node_command, read_node
 from bluelobster.local.output import say
 from bluelobster.local.setup import CREDENTIALS, TINY_LINUX_NEEDS, set_up
 from bluelobster.parts import assembled
+from bluelobster.process import complaints
 from bluelobster.settings import Settings
 from bluelobster.system_packages import FILTERING, QEMU, CannotInstall, ensure_packages
 
@@ -73,6 +76,8 @@ class Cloud:
                 raise CloudError(f"cannot use {error.filename or self.wishes.data}: {error.strerror}") from error
             if isinstance(error, (ChildFailed, CannotInstall, BadImage)):
                 raise CloudError(str(error)) from error
+            if isinstance(error, psycopg.Error):
+                raise CloudError(f"PostgreSQL: {error}; see {self.wishes.data / 'logs'}") from error
             raise
         return self
 
@@ -125,10 +130,16 @@ class Cloud:
         """The settings of API and worker, with a secret key that is made once; `bluelobster admin` reads them too."""
         data = self.wishes.data
         key_file = data / "secret.key"
-        if not key_file.exists():
+        if not (data / OPERATOR_FILE).exists() and not key_file.exists():
             write_private(key_file, new_key())
-        console = int(os.environ.get("BLUELOBSTER_CONSOLE_PORT") or port_beside(port))
-        settings = Settings(database_url=dsn, secret_key_file=key_file, api_port=port, console_port=console)
+        own: dict[str, Any] = {"database_url": dsn, "secret_key_file": key_file, "api_port": port}
+        if not os.environ.get("BLUELOBSTER_CONSOLE_PORT"):
+            own["console_port"] = port_beside(port)
+        try:
+            settings = Settings(**own)
+        except ValidationError as error:
+            raise CloudError("\n".join(complaints(error))) from error
+        must_be_key(settings)
         write_private(data / OPERATOR_FILE, {"database_url": dsn, "secret_key_file": str(key_file)})
         self.api_url = f"http://{settings.api_host}:{settings.api_port}"
         return settings
@@ -153,7 +164,7 @@ class Cloud:
 
     async def _until_healthy(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        async with httpx.AsyncClient(timeout=5) as http:
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
             while not await healthy(http, self.api_url):
                 await self._pause(deadline, "the API did not become healthy")
 
@@ -165,6 +176,18 @@ class Cloud:
         if time.monotonic() > deadline:
             raise CloudError(f"{complaint} within {START_SECONDS:.0f} s; see {self.wishes.data / 'logs'}")
         await asyncio.sleep(0.05)
+
+
+def must_be_key(settings: Settings) -> None:
+    """What is sealed in the database opens with one key alone. Raises CloudError where it is gone, or damaged."""
+    try:
+        Seal.from_text(settings.key_text())
+    except (OSError, ValueError) as error:
+        raise CloudError(
+            f"{settings.secret_key_file} cannot be used ({error}). Put it back from where it is kept: what is sealed in"
+            " the database opens with no other. Where it is lost for good, make a new one with `bluelobster admin"
+            f" secret-key {settings.secret_key_file}`, and give hosts other than the local node their tokens again"
+        ) from error
 
 
 async def healthy(http: httpx.AsyncClient, api_url: str) -> bool:
