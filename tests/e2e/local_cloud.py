@@ -176,6 +176,17 @@ def eventually(look: Callable[[], T | None], seconds: float) -> T:
         time.sleep(LOOK_AGAIN_SECONDS)
 
 
+AWKWARD = {
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "ALL_PROXY": "socks5://127.0.0.1:9",
+    "PGPORT": "5433",
+    "PGSERVICE": "nowhere",
+    "PGOPTIONS": "-c statement_timeout=1",
+    "PGTZ": "Asia/Tokyo",
+    "PYTHONIOENCODING": "ascii",
+}
+
+
 @contextmanager
 def up(data: Path, guests: str, *options: str) -> Iterator[LocalCloud]:
     """Run `bluelobster up` until the end of the block, then end it as Ctrl-C would."""
@@ -183,7 +194,7 @@ def up(data: Path, guests: str, *options: str) -> Iterator[LocalCloud]:
     output = data.with_name(f"{data.name}.up.log")
     with output.open("ab") as file:
         process = subprocess.Popen(
-            command_of(data, guests, *options), stdout=file, stderr=file, env=without_tests_settings()
+            command_of(data, guests, *options), stdout=file, stderr=file, env=somebody_s_environment()
         )
     try:
         credentials_since(data, started, lambda: process.poll() is None)
@@ -202,11 +213,13 @@ def command_of(data: Path, guests: str, *options: str) -> list[str]:
 def operate(data: Path, *arguments: str) -> str:
     """What a command of the operator says."""
     command = [sys.executable, "-P", "-m", "bluelobster", "admin", "--data", str(data), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=without_tests_settings()).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=somebody_s_environment()).stdout
 
 
-def without_tests_settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("BLUELOBSTER_TEST")}
+def somebody_s_environment() -> dict[str, str]:
+    """Of a user who has other databases, a proxy on the way out, and an old terminal; without the tests' settings."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("BLUELOBSTER_TEST")}
+    return own | AWKWARD
 
 
 def credentials_since(data: Path, started: int, alive: Callable[[], bool]) -> None:

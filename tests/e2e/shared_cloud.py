@@ -18,7 +18,7 @@ from e2e.local_cloud import (
     opened,
     operate,
     processes_of,
-    without_tests_settings,
+    somebody_s_environment,
 )
 from pvelocal.qemu.netns.space import Space
 
@@ -62,7 +62,7 @@ def _start(folder: Path) -> None:
         ["sh", "-c", APART, KEEP_STATUS, str(status), *command_of(data, "qemu")],
         check=True,
         stdout=subprocess.PIPE,
-        env={**without_tests_settings(), **settings},
+        env={**somebody_s_environment(), **settings},
     )
     (folder / "group").write_bytes(shell.stdout)
     credentials_since(data, started, lambda: not status.exists())
