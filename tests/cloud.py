@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
+from uuid import UUID
 
 import httpx
 from fastapi import FastAPI
@@ -150,6 +151,15 @@ class TestCloud:
             cursor = await connection.execute(query, parameters)
             row = await cursor.fetchone()
         return row[0] if row else None
+
+    async def execute(self, query: LiteralString, *parameters: Any) -> None:
+        """One statement, committed."""
+        async with self.parts.pool.connection() as connection:
+            await connection.execute(query, parameters)
+
+    async def account_id(self, name: str = "customer") -> UUID:
+        found: UUID = await self.one("select id from accounts where name = %s", name)
+        return found
 
     async def leftovers(self) -> dict[str, Any]:
         """Everything that a machine takes, here and on the node; all of it empty when nothing is left."""

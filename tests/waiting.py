@@ -6,7 +6,6 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from bluelobster.db.pool import transaction
 from cloud import TestCloud, eventually
 
 WAITING = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
@@ -28,9 +27,3 @@ async def so_many_wait(cloud: TestCloud, number: int = 1) -> None:
         return bool(await cloud.one(WAITING) >= number)
 
     await eventually(look)
-
-
-async def execute(cloud: TestCloud, query: LiteralString, *values: Any) -> None:
-    """One statement, committed."""
-    async with transaction(cloud.parts.pool) as tx:
-        await tx.execute(query, values)

@@ -41,13 +41,13 @@ def up_options(function: click.decorators.FC) -> click.decorators.FC:
 @up_options
 def command(data: str | None, port: int, guests: str, keep_guests: bool) -> None:
     """Run the whole cloud on this machine until Ctrl-C: database, node, worker, API."""
-    forget_libpq_defaults()
     sys.exit(asyncio.run(stay_up(Wishes(data_directory(data), port, guests, keep_guests))))
 
 
 async def stay_up(wishes: Wishes, first: Callable[[Cloud], Awaitable[None]] | None = None) -> int:
     """Start everything, do what shall be done first, say where things are, and stay until a signal or a failure.
     Returns the exit status."""
+    forget_libpq_defaults()
     status = 0
 
     async def whole_life() -> None:

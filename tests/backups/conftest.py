@@ -15,5 +15,5 @@ BEGIN = datetime(2027, 8, 15, 12, 34, 56, tzinfo=UTC)
 
 @pytest.fixture
 async def scheduled(idle_cloud: TestCloud) -> Scheduled:
-    account_id = await idle_cloud.one("select id from accounts where name = 'customer'")
+    account_id = await idle_cloud.account_id()
     return Scheduled(idle_cloud, SetClock(BEGIN), Sight(account_id, None))

@@ -65,7 +65,7 @@ def nothing(path: str) -> dict[str, str]:
 
 @pytest.fixture
 async def account_id(idle_cloud: TestCloud) -> UUID:
-    found: UUID = await idle_cloud.one("select id from accounts where name = 'customer'")
+    found: UUID = await idle_cloud.account_id()
     return found
 
 
@@ -106,7 +106,7 @@ async def things(idle_cloud: TestCloud, team_id: str) -> dict[str, str]:
         "name_or_id": registered.json()["id"],
         "invoice_id": str(await invoice_of_customer(idle_cloud)),
         "top_up_id": str(await top_up_of_customer(idle_cloud)),
-        "account_id": str(await idle_cloud.one("select id from accounts where name = 'customer'")),
+        "account_id": str(await idle_cloud.account_id()),
         "host_id": "px1",
         "template": "TINY-LINUX",
         "quota": "vcpus",

@@ -9,7 +9,7 @@ from cloud import LAUNCH, TestCloud, api_client
 
 async def test_expired_and_revoked_keys_open_nothing(idle_cloud: TestCloud) -> None:
     clock, pool = idle_cloud.parts.clock, idle_cloud.parts.pool
-    account_id = await idle_cloud.one("select id from accounts where name = 'customer'")
+    account_id = await idle_cloud.account_id()
     async with transaction(pool) as tx:
         expired = await create_key(tx, account_id, "old", "owner", clock.now(), clock.now() - timedelta(seconds=1))
         revoked = await create_key(tx, account_id, "lost", "owner", clock.now())

@@ -62,7 +62,7 @@ async def test_an_account_s_life(idle_cloud: TestCloud) -> None:
 
 
 async def test_an_account_s_log_tells_what_staff_did(idle_cloud: TestCloud) -> None:
-    account_id = await idle_cloud.one("select id from accounts where name = 'customer'")
+    account_id = await idle_cloud.account_id()
     await idle_cloud.launch()
     path = f"/admin/accounts/{account_id}"
     await done(idle_cloud.staff, "POST", f"{path}/credit", {"amount_cents": 100, "reason": "welcome"})
@@ -132,7 +132,7 @@ async def test_what_cannot_be_done_to_accounts(idle_cloud: TestCloud) -> None:
 
 async def test_quotas_of_one_and_of_everybody(idle_cloud: TestCloud) -> None:
     staff = idle_cloud.staff
-    account_id = await idle_cloud.one("select id from accounts where name = 'customer'")
+    account_id = await idle_cloud.account_id()
     path = f"/admin/accounts/{account_id}/quotas"
 
     async def limits(path: str) -> dict[str, int | None]:

@@ -50,7 +50,7 @@ async def test_what_was_done_is_written_with_it(cloud: TestCloud) -> None:
 
 async def test_what_was_refused_is_written_as_well(idle_cloud: TestCloud) -> None:
     missing = str(uuid4())
-    account_id = await idle_cloud.one("select id from accounts where name = 'customer'")
+    account_id = await idle_cloud.account_id()
     async with transaction(idle_cloud.parts.pool) as tx:
         viewer = await create_key(tx, account_id, "viewer", "viewer", idle_cloud.parts.clock.now())
     requests: tuple[tuple[Any, str, str, Any, int], ...] = (
@@ -99,7 +99,7 @@ async def test_an_account_reads_its_own(idle_cloud: TestCloud) -> None:
 )
 async def test_it_is_for_admins_of_the_account(idle_cloud: TestCloud, role: Any, in_team: bool, status: int) -> None:
     team = (await idle_cloud.customer.post("/teams", json={"name": "ml"})).json()["id"]
-    account_id = await idle_cloud.one("select id from accounts where name = 'customer'")
+    account_id = await idle_cloud.account_id()
     async with transaction(idle_cloud.parts.pool) as tx:
         now = idle_cloud.parts.clock.now()
         key = await create_key(tx, account_id, "k", role, now, team_id=team if in_team else None)

@@ -191,7 +191,7 @@ async def test_a_viewer_reads_and_a_member_sets(scheduled: Scheduled) -> None:
 
 async def key_of(cloud: TestCloud, role: Any) -> httpx.AsyncClient:
     now = cloud.parts.clock.now()
-    account_id = await cloud.one("select id from accounts where name = 'customer'")
+    account_id = await cloud.account_id()
     async with transaction(cloud.parts.pool) as tx:
         return api_client(cloud.app, await create_key(tx, account_id, "test", role, now))
 

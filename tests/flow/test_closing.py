@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
@@ -18,18 +17,13 @@ from cloud import LAUNCH, TestCloud, api_client, eventually
 NAME = {"name": "customer"}
 
 
-async def id_of_customer(cloud: TestCloud) -> UUID:
-    found: UUID = await cloud.one("select id from accounts where name = 'customer'")
-    return found
-
-
 async def ask(client: httpx.AsyncClient, body: Any = NAME) -> tuple[int, str]:
     answer = await client.post("/account/close", json=body)
     return answer.status_code, answer.json().get("error", answer.json().get("closed_at"))
 
 
 async def test_what_is_in_the_way_is_named(cloud: TestCloud) -> None:
-    account_id = await id_of_customer(cloud)
+    account_id = await cloud.account_id()
     instance = await cloud.launched()
     backup = await cloud.customer.post(f"/instances/{instance}/backup")
     await cloud.completed(backup.json()["task_id"])
@@ -51,7 +45,7 @@ async def test_what_is_in_the_way_is_named(cloud: TestCloud) -> None:
 
 
 async def test_nobody_gets_in_until_it_is_open_again(idle_cloud: TestCloud) -> None:
-    account_id = await id_of_customer(idle_cloud)
+    account_id = await idle_cloud.account_id()
     assert (await idle_cloud.customer.get("/account")).json()["name"] == "customer"
     pool, now = idle_cloud.parts.pool, idle_cloud.parts.clock.now()
     assert (await ask(idle_cloud.customer))[0] == 200
@@ -82,7 +76,7 @@ async def test_only_its_owner_closes_it_and_by_name(idle_cloud: TestCloud) -> No
 
 async def test_a_launch_and_a_closing_at_once(idle_cloud: TestCloud) -> None:
     """Whoever comes second sees what the first did: no closed account has an instance."""
-    account_id = await id_of_customer(idle_cloud)
+    account_id = await idle_cloud.account_id()
 
     async def waiting() -> int:
         query = "select count(*) from pg_locks where locktype = 'advisory' and not granted"

@@ -120,7 +120,7 @@ async def test_nobody_is_told_of_another_account(cloud: TestCloud) -> None:
 
 async def test_a_team_s_key_is_told_of_the_team_s_instances(cloud: TestCloud) -> None:
     team = (await cloud.customer.post("/teams", json={"name": "ml"})).json()
-    account_id = await cloud.one("select id from accounts where name = 'customer'")
+    account_id = await cloud.account_id()
     async with transaction(cloud.parts.pool) as tx:
         key = await create_key(tx, account_id, "ml", "admin", cloud.parts.clock.now(), team_id=team["id"])
     await cloud.launched(name="ours")

@@ -230,7 +230,7 @@ REQUEST = Request({"type": "http"})
 
 
 async def a_request(cloud: TestCloud, later: timedelta = timedelta()) -> Once:
-    account: UUID = await cloud.one("select id from accounts where name = 'customer'")
+    account: UUID = await cloud.account_id()
     now = SystemClock().now() + later
     return Once(Principal(account, "owner", "abcdefgh"), "POST", "/rules", "once", b"digest", now, now - DAY)
 

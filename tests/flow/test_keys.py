@@ -138,7 +138,7 @@ async def test_networks_that_cannot_be(idle_cloud: TestCloud, networks: list[str
 
 
 async def key_of_customer(cloud: TestCloud, role: Role, **more: Any) -> httpx.AsyncClient:
-    account_id = await cloud.one("select id from accounts where name = 'customer'")
+    account_id = await cloud.account_id()
     async with transaction(cloud.parts.pool) as tx:
         return api_client(cloud.app, await create_key(tx, account_id, "test", role, cloud.parts.clock.now(), **more))
 

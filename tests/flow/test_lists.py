@@ -149,7 +149,7 @@ async def test_a_page_costs_the_same_in_a_long_list(idle_cloud: TestCloud) -> No
 
 async def rows_read_for_the_second_page(cloud: TestCloud) -> int:
     """Rows of `instances` that a page of 100 takes."""
-    account_id = await cloud.one("select id from accounts where name = 'customer'")
+    account_id = await cloud.account_id()
     async with cloud.parts.pool.connection() as connection:
         await connection.execute("vacuum analyze instances")
     async with transaction(cloud.parts.pool) as tx:

@@ -117,7 +117,7 @@ async def test_two_machines_that_want_each_other_s_name(cloud: TestCloud) -> Non
 async def test_all_that_an_account_may_do_at_once(cloud: TestCloud) -> None:
     """Instances, addresses, the account's quotas, its row, its periods, hosts: everybody takes them in this order."""
     instances = [await cloud.launched(name=f"first-{number}") for number in range(3)]
-    account_id = await cloud.one("select id from accounts where name = 'customer'")
+    account_id = await cloud.account_id()
     pool, clock = cloud.parts.pool, cloud.parts.clock
 
     async def give_credit() -> None:

@@ -88,7 +88,7 @@ async def test_who_owes_waits_for_both_the_maintenance_and_the_payment(cloud: Te
     assert [await power(cloud, each) for each in (first, second)] == ["stopped", "stopped"]
 
     await done(cloud, "PUT", PATH, plan(cloud, "shutdown"))
-    account_id = await cloud.one("select id from accounts where name = 'customer'")
+    account_id = await cloud.account_id()
     paid = {"amount_cents": 200, "reason": "paid"}
     assert (await cloud.staff.post(f"/admin/accounts/{account_id}/credit", json=paid)).status_code == 200
     await enforce(cloud.parts.pool, cloud.parts.clock)

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from uuid import UUID
 
 import pytest
 from httpx import Response
@@ -25,7 +24,7 @@ from cloud import LAUNCH, TestCloud, api_client
 from flow.test_backup_hosts import ANOTHER_HOST
 from flow.test_teams import key_of, team_of
 from people import PASSWORD, member, sign_in
-from waiting import execute, holding, so_many_wait
+from waiting import holding, so_many_wait
 
 ADA = "ada@example.com"
 LAUNCHES = "/instances/launch-instance"
@@ -40,15 +39,10 @@ TYPE = {
 }
 
 
-async def customer_of(cloud: TestCloud) -> UUID:
-    account_id: UUID = await cloud.one("select id from accounts where name = 'customer'")
-    return account_id
-
-
 async def while_it_goes(cloud: TestCloud, team_id: str, ask: Callable[[], Awaitable[Response]]) -> int:
     """The status of a request that comes while a team is being deleted."""
     async with transaction(cloud.parts.pool) as tx:
-        await delete_team(tx, Sight(await customer_of(cloud), None), team_id, cloud.parts.clock.now())
+        await delete_team(tx, Sight(await cloud.account_id(), None), team_id, cloud.parts.clock.now())
         asking = asyncio.ensure_future(ask())
         await so_many_wait(cloud)
     return (await asking).status_code
@@ -99,9 +93,9 @@ async def test_the_last_address_of_each_of_two_networks(idle_cloud: TestCloud) -
     network = {"region": "us-east-1", "network": "127.64.1.0/29", "gateway": "127.64.1.1"}
     one = {"first": "127.64.1.2", "last": "127.64.1.2"}
     assert (await idle_cloud.staff.post("/admin/pools", json={**network, **one})).status_code == 201
-    await execute(idle_cloud, "delete from addresses where address <<= '127.64.0.0/25' and address <> '127.64.0.50'")
+    await idle_cloud.execute("delete from addresses where address <<= '127.64.0.0/25' and address <> '127.64.0.50'")
     async with transaction(idle_cloud.parts.pool) as tx:
-        await hold_quotas(tx, await customer_of(idle_cloud))
+        await hold_quotas(tx, await idle_cloud.account_id())
         first = asyncio.create_task(idle_cloud.launch())
         await so_many_wait(idle_cloud)
         second = asyncio.create_task(idle_cloud.stranger.post(LAUNCHES, json=LAUNCH))
@@ -111,7 +105,7 @@ async def test_the_last_address_of_each_of_two_networks(idle_cloud: TestCloud) -
 
 
 async def test_a_key_that_is_made_while_its_account_closes(idle_cloud: TestCloud) -> None:
-    account_id = await customer_of(idle_cloud)
+    account_id = await idle_cloud.account_id()
     async with transaction(idle_cloud.parts.pool) as tx:
         key = await create_key(tx, account_id, "late", "owner", idle_cloud.parts.clock.now())
         assert (await idle_cloud.customer.post("/account/close", json={"name": "customer"})).status_code == 200
@@ -146,7 +140,7 @@ async def test_a_password_token_that_is_used_and_replaced(idle_cloud: TestCloud)
 async def test_a_restore_while_its_host_is_removed(cloud: TestCloud) -> None:
     instance_id = await cloud.launched()
     volid = await backed_up(cloud, instance_id)
-    await execute(cloud, ANOTHER_HOST, '{"backup_storage": "backup"}')
+    await cloud.execute(ANOTHER_HOST, '{"backup_storage": "backup"}')
     async with holding(cloud, HOLD_INSTANCE, instance_id):
         wanted = {"backup_volid": volid}
         restoring = asyncio.create_task(cloud.customer.post(f"/instances/{instance_id}/restore", json=wanted))
@@ -160,8 +154,8 @@ async def test_a_host_is_looked_at_while_one_of_its_machines_changes(idle_cloud:
     """Two looks, or one and the deletion of a team, would each wait for a machine that the other has."""
     parts = idle_cloud.parts
     busy, idle = [(await idle_cloud.launch(name=name))["vm_uuid"] for name in ("busy", "idle")]
-    await execute(idle_cloud, "delete from tasks")
-    await execute(idle_cloud, "update instances set status = 'rented', power_status = 'running', ready_at = now()")
+    await idle_cloud.execute("delete from tasks")
+    await idle_cloud.execute("update instances set status = 'rented', power_status = 'running', ready_at = now()")
     async with parts.pool.connection() as connection:
         host = await find_host(connection, "px1")
     assert host is not None

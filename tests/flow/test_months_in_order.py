@@ -11,16 +11,11 @@ from bluelobster.billing.ledger import balance_of
 from bluelobster.db.pool import transaction
 from cloud import TestCloud
 from set_clock import SetClock
-from waiting import execute, holding, so_many_wait
+from waiting import holding, so_many_wait
 
 DECEMBER = SetClock(datetime(2026, 12, 1, 3, tzinfo=UTC))
 PAID = "insert into ledger (account_id, kind, amount_cents, reason, created_at) values (%s, 'payment', %s, 't', %s)"
 HOLD = "select from accounts where id = %s for no key update"
-
-
-async def account(cloud: TestCloud, name: str = "customer") -> UUID:
-    found: UUID = await cloud.one("select id from accounts where name = %s", name)
-    return found
 
 
 async def balance_and_ledger(cloud: TestCloud, account_id: UUID) -> tuple[int, int]:
@@ -31,10 +26,10 @@ async def balance_and_ledger(cloud: TestCloud, account_id: UUID) -> tuple[int, i
 
 async def test_of_an_account_that_somebody_holds_meanwhile(idle_cloud: TestCloud) -> None:
     """As a payment does, while October is closed for others."""
-    customer = await account(idle_cloud)
-    for each in (customer, await account(idle_cloud, "stranger")):
-        await execute(idle_cloud, PAID, each, 1000, "2026-10-05")
-        await execute(idle_cloud, PAID, each, 500, "2026-11-05")
+    customer = await idle_cloud.account_id()
+    for each in (customer, await idle_cloud.account_id("stranger")):
+        await idle_cloud.execute(PAID, each, 1000, "2026-10-05")
+        await idle_cloud.execute(PAID, each, 500, "2026-11-05")
     october = "insert into invoice_numbers values (2026, 0)"
     async with holding(idle_cloud, october), holding(idle_cloud, HOLD, customer):
         closing = asyncio.create_task(close_months(idle_cloud.parts.pool, DECEMBER))
@@ -47,15 +42,14 @@ async def test_of_an_account_that_somebody_holds_meanwhile(idle_cloud: TestCloud
 
 
 async def test_of_an_account_whose_use_was_not_charged_before(idle_cloud: TestCloud) -> None:
-    customer = await account(idle_cloud)
-    await execute(
-        idle_cloud,
+    customer = await idle_cloud.account_id()
+    await idle_cloud.execute(
         """insert into usage_periods (account_id, instance_id, price_cents_per_hour, began_at)
            values (%s, %s, 100, '2026-10-31 12:00+00')""",
         customer,
         UUID((await idle_cloud.launch())["vm_uuid"]),
     )
-    await execute(idle_cloud, PAID, customer, 1000, "2026-11-05")
+    await idle_cloud.execute(PAID, customer, 1000, "2026-11-05")
     async with holding(idle_cloud, HOLD, customer):
         await post_charges(idle_cloud.parts.pool, DECEMBER)
     await close_months(idle_cloud.parts.pool, DECEMBER)

@@ -20,7 +20,7 @@ CUSTOM = {
 async def limit(
     cloud: TestCloud, item: Item, most: int | None, account: str | None = "customer", model: str | None = None
 ) -> None:
-    account_id = await cloud.one("select id from accounts where name = %s", account)
+    account_id = await cloud.account_id(account) if account else None
     async with transaction(cloud.parts.pool) as tx:
         await set_limit(tx, account_id, item, model, most)
 
@@ -136,5 +136,5 @@ async def test_they_are_the_whole_account_s(idle_cloud: TestCloud) -> None:
     )
     assert (await inside.get("/quotas")).status_code == 403
     assert [(await launch(inside)).status_code for _ in range(2)] == [200, 403]
-    account_id: UUID = await idle_cloud.one("select id from accounts where name = 'customer'")
+    account_id: UUID = await idle_cloud.account_id()
     assert await idle_cloud.one("select count(*) from instances where account_id = %s", account_id) == 1

@@ -93,7 +93,7 @@ async def test_another_account_s_keys_do_not_exist(idle_cloud: TestCloud) -> Non
 
 
 async def test_who_may_not_launch_may_not_change_keys(idle_cloud: TestCloud) -> None:
-    account = await idle_cloud.one("select id from accounts where name = 'customer'")
+    account = await idle_cloud.account_id()
     async with transaction(idle_cloud.parts.pool) as tx:
         key = await create_key(tx, account, "reader", "member", idle_cloud.parts.clock.now())
     member = api_client(idle_cloud.app, key)

@@ -70,7 +70,7 @@ class Debtor:
 
 @pytest.fixture
 async def debtor(cloud: TestCloud) -> Debtor:
-    account_id = str(await cloud.one("select id from accounts where name = 'customer'"))
+    account_id = str(await cloud.account_id())
     debtor = Debtor(cloud, account_id, cloud.parts.clock.now())
     await debtor.staff("terms", {"pays": "prepaid"})
     return debtor

@@ -108,4 +108,4 @@ async def running_till(database: str, folder: Path) -> AsyncIterator[Till]:
         account = stripe_account(cloud.settings)
         assert account is not None
         cloud.app.state.payments = await stack.enter_async_context(stripe(account, pauses=(0.0,)))
-        yield Till(cloud, fake, await cloud.one("select id from accounts where name = 'customer'"))
+        yield Till(cloud, fake, await cloud.account_id())

@@ -154,7 +154,7 @@ async def place(database: str, tmp_path: Path) -> AsyncIterator[Place]:
             "pos": "0", "task_id": instance_id, "prefix": "abcdefgh", "ip_address": "127.64.0.10", "name_or_id": "none",
             "invoice_id": instance_id, "top_up_id": instance_id,
             "host_id": "px1", "template": "NONE", "quota": "vcpus", "item": "v1_cpu_small",
-            "account_id": str(await cloud.one("select id from accounts where name = 'customer'")),
+            "account_id": str(await cloud.account_id()),
             "session_id": instance_id, "user_id": instance_id,
             "volid": volid, "model": "NONE", "mapping": "none", "instance_type": "v1_cpu_small", "region": "mars",
             "pool_id": instance_id, "first": "192.0.2.2", "last": "192.0.2.2",

@@ -25,7 +25,7 @@ async def test_one_that_fails_changes_nothing_and_stops_nobody(
 ) -> None:
     names = ["customer", "stranger"]
     await for_each(idle_cloud.parts.pool, "renaming account", NAMED, partial(rename, "-2"), (names,))
-    customer = await idle_cloud.one("select id from accounts where name = 'customer'")
+    customer = await idle_cloud.account_id()
     assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == [
         f"renaming account {customer} failed; it is tried again"
     ]

@@ -50,9 +50,9 @@ async def try_on(pool: AsyncConnectionPool[Any]) -> None:
     await pool.check()
 
 
-def forget_libpq_defaults(prefix: str = "PG") -> None:
+def forget_libpq_defaults() -> None:
     """What a user has set for other databases (PGPORT, PGSERVICE, PGOPTIONS) is not meant for one of our own."""
-    for name in [name for name in os.environ if name.startswith(prefix)]:
+    for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]
 
 
@@ -70,8 +70,8 @@ async def connect(dsn: str, *, size: int, idle_seconds: float) -> AsyncIterator[
     middle of one must not hold its locks against everybody else.
     """
     # They would win against the options, and months begin and end in UTC.
-    forget_libpq_defaults("PGTZ")
-    forget_libpq_defaults("PGDATESTYLE")
+    for name in ("PGTZ", "PGDATESTYLE"):
+        os.environ.pop(name, None)
     options = f"-c timezone=UTC -c idle_in_transaction_session_timeout={round(idle_seconds * 1000)}"
     settings = {"autocommit": True, "options": options, **watchful(dsn)}
     pool = Pool(

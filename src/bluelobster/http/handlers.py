@@ -14,7 +14,7 @@ from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from bluelobster.db.conflicts import is_conflict
+from bluelobster.db.conflicts import CONFLICTS
 from bluelobster.http.errors import ApiError, TooLarge, Unavailable
 from bluelobster.http.rate_headers import counted_headers
 from bluelobster.http.requests import request_id
@@ -68,7 +68,7 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(PoolTimeout)
     @app.exception_handler(ReadOnlySqlTransaction)
     async def no_database(_request: Request, error: Exception) -> Response:
-        if isinstance(error, OperationalError) and is_conflict(error):
+        if isinstance(error, CONFLICTS):
             log.error("two requests were in each other's way: %s", error)
         else:
             log.error("the database does not answer, or takes nothing: %s", error)

@@ -1,5 +1,7 @@
 """Steps that several operations share: a machine is started, stopped, waited for and destroyed the same way."""
 
+from contextlib import suppress
+
 from bluelobster.instances.iso import remove_iso
 from bluelobster.instances.machine import Machine, NotOurs
 from bluelobster.instances.names import hostname_of
@@ -37,22 +39,25 @@ async def stop(machine: Machine, node: Node) -> None:
 async def destroy(machine: Machine, node: Node) -> None:
     """Remove the machine with its disks, and the image that it was booted from. A job of the hypervisor that still
     builds it is waited for first."""
-    if await being_created(machine, node):
-        raise TryAgain("the hypervisor is still creating the machine")
-    if await machine.config(node.pve) is not None:
-        await stop(machine, node)
-        await node.finish("destroy", lambda: node.pve.destroy(machine.vmid))
+    await destroy_machine(machine, node)
     await remove_iso(machine, node)
     await remove_seed(machine, node)
 
 
 async def take_back(machine: Machine, node: Node) -> None:
     """The same for a machine that may not have been made: where somebody else's is under its number, it was not."""
-    try:
-        await destroy(machine, node)
-    except NotOurs:
-        await remove_iso(machine, node)
-        await remove_seed(machine, node)
+    with suppress(NotOurs):
+        await destroy_machine(machine, node)
+    await remove_iso(machine, node)
+    await remove_seed(machine, node)
+
+
+async def destroy_machine(machine: Machine, node: Node) -> None:
+    if await being_created(machine, node):
+        raise TryAgain("the hypervisor is still creating the machine")
+    if await machine.config(node.pve) is not None:
+        await stop(machine, node)
+        await node.finish("destroy", lambda: node.pve.destroy(machine.vmid))
 
 
 async def being_created(machine: Machine, node: Node) -> bool:

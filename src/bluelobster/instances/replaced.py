@@ -5,10 +5,10 @@ from datetime import datetime
 from uuid import UUID
 
 from bluelobster.db.pool import Tx
-from bluelobster.instances.machine import Machine, is_blank, is_marked
+from bluelobster.instances.machine import Machine, NotOurs, is_blank, is_marked
 from bluelobster.pve import PveClient, errors
 from bluelobster.tasks.node import Node
-from bluelobster.tasks.operation import GiveUp, TryAgain
+from bluelobster.tasks.operation import TryAgain
 
 STOP_SECONDS = 60.0
 DESTROY_SECONDS = 600.0
@@ -26,7 +26,7 @@ async def leave_behind(tx: Tx, vmid: int, instance_id: UUID, now: datetime) -> N
 async def remove_machine(reach: Callable[[], PveClient], vmid: int, instance_id: UUID) -> bool:
     """Stop and remove a machine of the instance with its disks, and nothing that the machine was only lent, such as
     images in its CD drives. False while the hypervisor still works on it; True when there is none. A number under which
-    there is somebody else's machine: GiveUp. One with a lock that an interrupted task left behind: VmLocked. Safe to
+    there is somebody else's machine: NotOurs. One with a lock that an interrupted task left behind: VmLocked. Safe to
     repeat. `reach` gives the client to whoever may still act. Raises PveError.
     """
     if await reach().running_tasks(vmid):
@@ -37,7 +37,7 @@ async def remove_machine(reach: Callable[[], PveClient], vmid: int, instance_id:
         return True
     # Our own sequence chose the number: without any configuration it is what a restore that failed left there.
     if not (is_marked(config, instance_id) or is_blank(config)):
-        raise GiveUp("the hypervisor has another machine under its number")
+        raise NotOurs
     if config.lock:
         raise errors.VmLocked(f"VM is locked ({config.lock}), and no task holds it: qm unlock {vmid}")
     if (await reach().vm_status(vmid)).power != "stopped":

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from psycopg import OperationalError
 
-from bluelobster.db.conflicts import is_conflict
+from bluelobster.db.conflicts import CONFLICTS
 from bluelobster.pve import errors
 
 log = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ async def one_of_many(name: str, seconds: float, *, is_expected: bool = False) -
         log.log(level, "%s: %s: %s", name, type(error).__name__, error)
     except TimeoutError:
         log.log(level, "%s: it takes longer than %.0f s to answer", name, seconds)
-    except OperationalError as error:
-        if not is_conflict(error):
-            raise
+    except CONFLICTS as error:
         log.warning("%s: somebody else was in the way: %s", name, error)
+    except OperationalError:
+        raise
     except Exception:
         log.exception("%s cannot be looked at", name)

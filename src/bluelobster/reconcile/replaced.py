@@ -11,9 +11,9 @@ from psycopg.rows import class_row
 
 from bluelobster.catalog.connections import Connections
 from bluelobster.db.pool import Pool, transaction
+from bluelobster.instances.machine import NotOurs
 from bluelobster.instances.replaced import give_back_room, remove_machine
 from bluelobster.reconcile.one_of_many import AT_ONCE, one_of_many
-from bluelobster.tasks.operation import GiveUp
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ async def _remove(pool: Pool, connections: Connections, replaced: Replaced) -> N
     client = await connections.to(replaced.host_id)
     try:
         gone = await remove_machine(lambda: client, replaced.vmid, replaced.instance_id)
-    except GiveUp as reason:
+    except NotOurs as reason:
         log.error("%s, stays: %s", replaced, reason)
         return
     if gone:

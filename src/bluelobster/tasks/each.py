@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg import OperationalError
 
-from bluelobster.db.conflicts import is_conflict
+from bluelobster.db.conflicts import CONFLICTS
 from bluelobster.db.pool import Pool, Tx, transaction
 
 log = logging.getLogger(__name__)
@@ -29,9 +29,9 @@ async def for_each(
         try:
             async with transaction(pool) as tx:
                 await act(tx, each)
-        except OperationalError as error:
-            if not is_conflict(error):
-                raise
+        except CONFLICTS as error:
             log.warning("%s %s was in somebody's way; it is tried again: %s", what, each, error)
+        except OperationalError:
+            raise
         except Exception:
             log.exception("%s %s failed; it is tried again", what, each)

@@ -13,7 +13,7 @@ from psycopg import Error, OperationalError
 
 from bluelobster.access.sealing import Seal
 from bluelobster.clock import Clock
-from bluelobster.db.conflicts import is_conflict
+from bluelobster.db.conflicts import CONFLICTS
 from bluelobster.db.pool import Pool, Tx, transaction
 from bluelobster.events.record import recorded_task
 from bluelobster.isos.fetch import Fetcher
@@ -68,11 +68,10 @@ class Engine:
         except asyncio.CancelledError:
             await asyncio.shield(self._hand_back(run, "the worker stops", 0))
             raise
+        except CONFLICTS as error:
+            await self._hand_back(run, str(error), FIRST_PAUSE_SECONDS)
         except OperationalError as error:
-            if is_conflict(error):
-                await self._hand_back(run, str(error), FIRST_PAUSE_SECONDS)
-            else:
-                log.warning("task %s waits for the database: %s", run.task_id, error)
+            log.warning("task %s waits for the database: %s", run.task_id, error)
 
     async def _hand_back(self, run: Run, reason: str, pause_seconds: float) -> None:
         at = self.clock.now() + timedelta(seconds=pause_seconds)
@@ -136,12 +135,10 @@ class Engine:
     async def _tell(self, run: Run, tx: Tx, operation: Operation[Any], says: str, progress: int) -> None:
         """What is done now. The deadline begins with the first step: whoever waits for a worker has not failed."""
         now = self.clock.now()
-        if run.task.status != "PENDING":
-            await tell(tx, run.task_id, says, now, progress)
-            return
-        deadline = now + timedelta(seconds=operation.deadline_seconds)
-        await tell(tx, run.task_id, says, now, progress, deadline=deadline)
-        run.task = replace(run.task, status="PROCESSING", deadline_at=deadline)
+        if run.task.status == "PENDING":
+            deadline = now + timedelta(seconds=operation.deadline_seconds)
+            run.task = replace(run.task, status="PROCESSING", deadline_at=deadline)
+        await tell(tx, run.task_id, says, now, progress, deadline=run.task.deadline_at)
 
     async def _attempt(self, run: Run, operation: Operation[Any], leg: Leg, subject: Any) -> str | None:
         left = (run.task.deadline_at - self.clock.now()).total_seconds()

@@ -18,6 +18,6 @@ async def tell(
     tx: Tx, task_id: UUID, message: str, now: datetime, progress: int = 0, *, deadline: datetime | None = None
 ) -> None:
     """The task is being carried out, and says this. `progress` (0..100) never goes back. What is said already changes
-    nothing, and is no event. `deadline` is for a task that only begins."""
+    nothing, and is no event. `deadline`, where it is said, is the task's from now on."""
     values = {"id": task_id, "message": message, "progress": progress, "now": now, "deadline": deadline}
     await tx.execute(TELL, values)

@@ -42,22 +42,21 @@ async def sign_in(
     known = user.password_hash or ""
     better = await passwords.hash(given) if passwords.is_outdated(known) else known
     try:
-        async with transaction(pool) as tx:
-            return await _begin(tx, user, better, origin, clock, days)
+        return await _begin(pool, user, better, origin, clock, days)
     except WrongPassword:
         # Somebody who signs in elsewhere at the same time may have hashed it anew.
         user = await check(pool, passwords, wanted.email, given)
-        async with transaction(pool) as tx:
-            return await _begin(tx, user, user.password_hash or "", origin, clock, days)
+        return await _begin(pool, user, user.password_hash or "", origin, clock, days)
 
 
-async def _begin(tx: Tx, user: User, better: str, origin: Origin, clock: Clock, days: float) -> NewSession:
+async def _begin(pool: Pool, user: User, better: str, origin: Origin, clock: Clock, days: float) -> NewSession:
     """With a better hash of the password, where there is one. Raises WrongPassword where it was changed, Forbidden."""
-    user = await still_enabled(tx, user)
-    if better != user.password_hash:
-        await set_password(tx, user.id, better)
-    await take_invitations(tx, user.id)
-    return await begin(tx, user.id, origin, clock.now(), days)
+    async with transaction(pool) as tx:
+        user = await still_enabled(tx, user)
+        if better != user.password_hash:
+            await set_password(tx, user.id, better)
+        await take_invitations(tx, user.id)
+        return await begin(tx, user.id, origin, clock.now(), days)
 
 
 async def check(pool: Pool, passwords: Passwords, email: str, password: str) -> User:

@@ -63,7 +63,7 @@ async def read(tx: Tx, token: str, now: datetime, *, lock: bool = False) -> OneT
 
 
 async def _hold_subject(tx: Tx, token: str) -> None:
-    """Before the token itself, as whoever removes them or makes another token for them does."""
+    """Whom the token is about, before the token itself: so does whoever removes them or makes them another one."""
     for table, column in SUBJECTS.items():
         of_token = f"select {column} from one_time_tokens where hash = %s"
         await tx.execute(f"select from {table} where id = ({of_token}) for no key update", (hash_of(token),))
