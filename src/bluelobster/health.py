@@ -52,7 +52,8 @@ async def look_at_redis(rates: Rates) -> Part:
 
 
 async def look(pool: Pool, clock: Clock) -> tuple[Part, Part, Part]:
-    """This process by its clock, the database, and the hosts by when they last answered a worker."""
+    """This process by its clock, the database by whether it answers and writes, and the hosts by when they last
+    answered a worker."""
     try:
         async with pool.connection(timeout=2) as connection:
             ahead = await wrong_by(connection, clock)
@@ -64,12 +65,13 @@ async def look(pool: Pool, clock: Clock) -> tuple[Part, Part, Part]:
             row = await cursor.fetchone()
     except (OperationalError, PoolTimeout):
         return "operational", "unavailable", "unavailable"
+    database: Part = "degraded" if pool.refuses_to_write else "operational"
     if ahead:
         log.error(f"requests are answered with a wrong time: {WRONG}", ahead.total_seconds())
     api: Part = "degraded" if ahead else "operational"
     hosts, answering = row or (0, 0)
     if hosts == 0:
-        return api, "operational", "disabled"
+        return api, database, "disabled"
     if answering == hosts:
-        return api, "operational", "operational"
-    return api, "operational", "degraded" if answering else "unavailable"
+        return api, database, "operational"
+    return api, database, "degraded" if answering else "unavailable"

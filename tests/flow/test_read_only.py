@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from bluelobster.db import pool
 from cloud import LAUNCH, TestCloud, eventually
 
 WRITABLE = "-c default_transaction_read_only=off"
@@ -26,7 +27,9 @@ def takes_nothing(cloud: TestCloud, yes: bool) -> None:
 
 
 @pytest.mark.own_database
-async def test_it_is_told_and_got_over(cloud: TestCloud, caplog: pytest.LogCaptureFixture) -> None:
+async def test_it_is_told_and_got_over(
+    cloud: TestCloud, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await cloud.launched()
     takes_nothing(cloud, True)
 
@@ -50,6 +53,7 @@ async def test_it_is_told_and_got_over(cloud: TestCloud, caplog: pytest.LogCaptu
     await eventually(worker_is_refused)
     assert (await cloud.stranger.get("/keys")).status_code == 200
     await eventually(last_use_is_refused)
+    assert await health(cloud) == ("degraded", "degraded")
     takes_nothing(cloud, False)
 
     async def accepted() -> dict[str, str] | None:
@@ -66,3 +70,11 @@ async def test_it_is_told_and_got_over(cloud: TestCloud, caplog: pytest.LogCaptu
         )
 
     await eventually(its_use_is_noted)
+    monkeypatch.setattr(pool, "REFUSAL_SECONDS", 0.0)
+    assert await health(cloud) == ("healthy", "operational")
+
+
+async def health(cloud: TestCloud) -> tuple[str, str]:
+    """The whole's, and the database's."""
+    told = (await cloud.customer.get("/health")).json()
+    return told["status"], told["components"]["postgresql"]

@@ -1,12 +1,14 @@
 """Connections and transactions. Code never commits: whoever opened the transaction does."""
 
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import DiskFull, ReadOnlySqlTransaction
 from psycopg.pq import ConnStatus
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
@@ -27,10 +29,29 @@ WATCHFUL = {
 }
 # A server that is away is tried once a second. psycopg's pool would double its pauses up to two minutes, and give up.
 RECONNECT_SECONDS = 2
+# For so long a server that refused to write is said to refuse it: whether it would write now shows at the next try.
+REFUSAL_SECONDS = 60.0
 
 
 class Pool(AsyncConnectionPool[Connection]):
-    """Gets back what it gave out, whatever becomes of whoever had it."""
+    """Gets back what it gave out, whatever becomes of whoever had it, and knows whether the server takes anything."""
+
+    _refused_at: float | None = None
+
+    @property
+    def refuses_to_write(self) -> bool:
+        """Whether it lately did: its disk is full, or it is a standby or being moved."""
+        return self._refused_at is not None and time.monotonic() - self._refused_at < REFUSAL_SECONDS
+
+    @asynccontextmanager
+    async def connection(self, timeout: float | None = None) -> AsyncIterator[Connection]:  # noqa: ASYNC109 - psycopg's
+        """A connection for as long as the block lasts."""
+        try:
+            async with super().connection(timeout) as connection:
+                yield connection
+        except (DiskFull, ReadOnlySqlTransaction):
+            self._refused_at = time.monotonic()
+            raise
 
     async def putconn(self, conn: Connection) -> None:
         """Give a connection back. Cancelled on the way to who waits for it, psycopg's pool (3.3) loses both: one has

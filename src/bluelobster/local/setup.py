@@ -47,6 +47,9 @@ async def set_up(parts: Parts, node: LocalNode, data: Path, guests: str) -> list
     host = await provide_host(parts, node)
     async with transaction(parts.pool) as tx:
         offered = await find_template(tx, "TINY-LINUX")
+        too_small = await no_room(tx, host.id)
+    if too_small:
+        say(f"warning: {too_small}", error=True)
     if offered is None:
         image = data / "tiny-linux.qcow2"
         if guests == "qemu":
@@ -90,6 +93,32 @@ async def provide_host(parts: Parts, node: LocalNode) -> Host:
     if host is None:
         raise LookupError(f"host {node.name} was not saved")
     return host
+
+
+async def no_room(tx: Tx, host_id: str) -> str | None:
+    """Why not even the smallest machine has room on the host while it is empty; None where one has."""
+    cursor = await tx.execute(
+        """select h.disk_gb, min(t.disk_gb), h.memory_gb, min(t.memory_gb) from hosts h cross join instance_types t
+           where h.id = %s and not t.retired group by h.id""",
+        (host_id,),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    disk_gb, least_disk_gb, memory_gb, least_memory_gb = row
+    smaller = "or add a smaller type: `bluelobster admin type add`"
+    if disk_gb < least_disk_gb:
+        return (
+            f"no machine has room here: the smallest type has a disk of {least_disk_gb} GB, and the disk that the data"
+            f" is on is offered as {disk_gb} GB ({DISK_OVERCOMMIT} times its size). Choose a bigger one (--data),"
+            f" {smaller}"
+        )
+    if memory_gb < least_memory_gb:
+        return (
+            f"no machine has room here: the smallest type has {least_memory_gb} GB of memory, and this machine's is"
+            f" offered as {memory_gb} GB ({MEMORY_OVERCOMMIT} times its size). Choose a bigger machine, {smaller}"
+        )
+    return None
 
 
 async def provide_accounts(tx: Tx, parts: Parts, data: Path) -> list[dict[str, Any]]:
