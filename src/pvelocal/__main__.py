@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvloop
 
-from pvelocal.files import write_atomically
+from pvelocal.files import DamagedFile, write_atomically
 from pvelocal.gpus import GpuMapping
 from pvelocal.hypervisor import Hypervisor, HypervisorError
 from pvelocal.machine import Capacity
@@ -110,7 +110,7 @@ def main() -> None:
     try:
         with contextlib.suppress(KeyboardInterrupt):
             run(_serve(arguments))
-    except (AlreadyRunning, HypervisorError, OSError) as error:
+    except (AlreadyRunning, DamagedFile, HypervisorError, OSError) as error:
         sys.exit(f"pvelocal: {error}")
 
 

@@ -16,10 +16,17 @@ _VALID = datetime.timedelta(days=3650)
 
 
 def load_certificate(data: Path, node: str) -> tuple[ssl.SSLContext, str]:
-    """A server's TLS context and the certificate's SHA-256 fingerprint (`AA:BB:…`), made at the first call."""
+    """A server's TLS context and the certificate's SHA-256 fingerprint (`AA:BB:…`). Both are made at the first call,
+    and where a power failure left files that are no use."""
     key_path, certificate_path = data / "key.pem", data / CERTIFICATE
-    if not (key_path.exists() and certificate_path.exists()):
+    try:
+        return _loaded(key_path, certificate_path)
+    except (FileNotFoundError, ssl.SSLError):
         _make(key_path, certificate_path, node)
+        return _loaded(key_path, certificate_path)
+
+
+def _loaded(key_path: Path, certificate_path: Path) -> tuple[ssl.SSLContext, str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(certificate_path, key_path)

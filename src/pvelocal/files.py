@@ -5,6 +5,10 @@ import os
 from pathlib import Path
 
 
+class DamagedFile(Exception):
+    """A file of ours is not as we wrote it."""
+
+
 def write_atomically(path: Path, text: str, *, mode: int = 0o600, durable: bool = False) -> None:
     """Replace `path`. With `durable` it also outlives a power failure, at the price of two fsyncs."""
     temporary = path.with_name(f".{path.name}.tmp")
@@ -30,8 +34,11 @@ def remove_torn(directory: Path) -> None:
 
 
 def read_json(path: Path) -> object:
-    """The JSON document in a file."""
-    return json.loads(path.read_bytes())
+    """The JSON document in a file; DamagedFile where it has none."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DamagedFile(f"{path} is damaged: {error}") from error
 
 
 def sync_directory(directory: Path) -> None:

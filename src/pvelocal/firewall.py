@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from pvelocal.files import remove_torn, write_atomically
+from pvelocal.files import DamagedFile, remove_torn, write_atomically
 from pvelocal.verification import Value
 
 
@@ -134,9 +134,7 @@ class Firewalls:
         self._directory = directory
         self._durable = durable
         remove_torn(directory)
-        self._known: dict[int, Firewall] = {
-            int(path.stem): read_firewall(path.read_text(encoding="utf-8")) for path in directory.glob("[0-9]*.json")
-        }
+        self._known: dict[int, Firewall] = {int(path.stem): _read_file(path) for path in directory.glob("[0-9]*.json")}
 
     def get(self, vmid: int) -> Firewall:
         """The firewall of a VM, empty where nothing was ever set."""
@@ -151,6 +149,16 @@ class Firewalls:
         """Forget a VM's firewall."""
         self._known.pop(vmid, None)
         (self._directory / f"{vmid}.json").unlink(missing_ok=True)
+
+
+def _read_file(path: Path) -> Firewall:
+    try:
+        return read_firewall(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFile(
+            f"{path} is damaged: {error}. Put it back from a backup, or move it away: machine {path.stem} then has no"
+            " firewall"
+        ) from error
 
 
 def read_firewall(text: str) -> Firewall:

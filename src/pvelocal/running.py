@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 from aiohttp import web
 
@@ -59,11 +60,14 @@ def _held(data: Path) -> Iterator[None]:
 
 
 def _own_token(data: Path) -> Token:
-    """The token of an earlier start, or a new one."""
+    """The token of an earlier start, or a new one: so also where a power failure left an empty file."""
     path = data / "token"
-    if not path.exists():
-        write_atomically(path, new_secret())
-    return root_token(_TOKEN_NAME, path.read_text(encoding="ascii"))
+    try:
+        secret = str(UUID(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        secret = new_secret()
+        write_atomically(path, secret, durable=True)
+    return root_token(_TOKEN_NAME, secret)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from pvelocal.errors import failed, missing_config, missing_file
-from pvelocal.files import read_json, remove_torn, write_atomically
+from pvelocal.files import DamagedFile, read_json, remove_torn, write_atomically
 from pvelocal.verification import Value
 
 _LOCK_TIMEOUT = 10.0
@@ -101,7 +101,12 @@ class Vms:
             self._load(path)
 
     def _load(self, path: Path) -> None:
-        parts = cast("dict[str, dict[str, Value]]", read_json(path))
+        try:
+            parts = cast("dict[str, dict[str, Value]]", read_json(path))
+        except DamagedFile as error:
+            raise DamagedFile(
+                f"{error}. Put it back from a backup, or move it away: the node then starts without machine {path.stem}"
+            ) from error
         vm = Vm(
             vmid=int(path.stem),
             config=parts["config"],

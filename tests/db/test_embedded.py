@@ -267,6 +267,13 @@ async def test_a_cluster_of_another_version_is_explained(tmp_path: Path) -> None
         await EmbeddedPostgres(tmp_path).start()
 
 
+async def test_a_cluster_that_does_not_say_its_version_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "cluster" / "PG_VERSION").write_text("")
+    with pytest.raises(EmbeddedPostgresError, match="PG_VERSION does not say which PostgreSQL made the database"):
+        await EmbeddedPostgres(tmp_path).start()
+
+
 async def test_a_data_directory_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(EmbeddedPostgresError, match=r"cannot start in .*Not a directory"):

@@ -138,3 +138,18 @@ async def test_torn_journal(tmp_path: Path) -> None:
         (task,) = running.node.tasks.newest()
         assert (task.exit_status, task.pid) == ("unexpected status", 3000)
         assert (tmp_path / "tasks.jsonl").read_text(encoding="utf-8").count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "then"), [("vms", "the node then starts without machine 100"), ("firewall", "machine 100 then has no")]
+)
+async def test_a_damaged_file_is_named(tmp_path: Path, folder: str, then: str) -> None:
+    (tmp_path / folder).mkdir()
+    damaged = tmp_path / folder / "100.json"
+    damaged.write_text("")
+    refused = await spawn(tmp_path)
+    said = (await refused.communicate())[1].decode()
+    assert said.startswith(f"pvelocal: {damaged} is damaged: ")
+    assert then in said
+    assert len(said.splitlines()) == 1
+    assert refused.returncode == 1

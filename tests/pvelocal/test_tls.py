@@ -29,6 +29,15 @@ def test_certificate_is_kept(tmp_path: Path) -> None:
     assert ((tmp_path / "key.pem").stat().st_mode & 0o777) == 0o600
 
 
+@pytest.mark.parametrize("name", ["key.pem", "certificate.pem"])
+def test_a_certificate_that_is_no_use_is_made_anew(tmp_path: Path, name: str) -> None:
+    _, first = load_certificate(tmp_path, "px1")
+    (tmp_path / name).write_bytes(b"")
+    _, second = load_certificate(tmp_path, "px1")
+    _, third = load_certificate(tmp_path, "px1")
+    assert first != second == third
+
+
 async def test_strangers_do_not_trust_it(client: Any) -> None:
     async with httpx.AsyncClient() as stranger:
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
@@ -43,3 +52,9 @@ async def test_token_is_kept(tmp_path: Path) -> None:
             assert running.token.secret not in repr(running.token)
     assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
     assert len(secrets) == 1
+
+
+async def test_a_token_that_is_none_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"")
+    async with running_node(tmp_path, SimulatedHypervisor(tmp_path / "run")) as running:
+        assert (tmp_path / "token").read_text() == running.token.secret != ""

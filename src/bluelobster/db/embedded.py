@@ -138,8 +138,8 @@ class EmbeddedPostgres:
     def _binaries(self) -> Binaries:
         cluster = self._directory.cluster
         try:
-            return find_binaries(int((cluster / "PG_VERSION").read_text()) if cluster.exists() else None)
-        except (NoPostgres, ValueError) as error:
+            return find_binaries(_version_of(cluster) if cluster.exists() else None)
+        except NoPostgres as error:
             raise EmbeddedPostgresError(f"cannot serve {cluster}: {error}") from error
 
     async def _make_cluster(self, binaries: Binaries) -> None:
@@ -227,6 +227,17 @@ def _accepts_connections(cluster: Path, pid: int) -> bool:
     except FileNotFoundError:
         return False
     return lines[:1] == [str(pid)] and len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
+
+
+def _version_of(cluster: Path) -> int:
+    """The major version that a cluster was made by; EmbeddedPostgresError where it does not say."""
+    path = cluster / "PG_VERSION"
+    try:
+        return int(path.read_text())
+    except (FileNotFoundError, ValueError) as error:
+        raise EmbeddedPostgresError(
+            f"{path} does not say which PostgreSQL made the database: put {cluster} back from a backup"
+        ) from error
 
 
 async def _exit_of(process: subprocess.Popen[bytes]) -> int:
