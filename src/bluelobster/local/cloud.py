@@ -141,7 +141,7 @@ class Cloud:
             raise CloudError("\n".join(complaints(error))) from error
         must_be_key(settings)
         write_private(data / OPERATOR_FILE, {"database_url": dsn, "secret_key_file": str(key_file)})
-        self.api_url = f"http://{settings.api_host}:{settings.api_port}"
+        self.api_url = url_here(settings.api_host, settings.api_port)
         return settings
 
     async def _start_node(self) -> LocalNode:
@@ -259,6 +259,12 @@ def write_private(path: Path, content: object) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(text + "\n")
     aside.rename(path)
+
+
+def url_here(host: str, port: int) -> str:
+    """Where a program on this machine finds what listens on a host's port."""
+    reached = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not listened on
+    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
 
 
 def must_be_free(port: int) -> None:
