@@ -1,12 +1,14 @@
 """The command line. A command's module is imported when the command is used, so that each starts quickly."""
 
 import difflib
+import errno
 import gc
 import importlib
 import io
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
@@ -76,9 +78,21 @@ def main() -> None:
     """A cloud of virtual machines on your own hardware."""
 
 
-if __name__ == "__main__":
+def be_robust() -> None:
+    """A terminal that cannot show a character shows another one, and a question that nobody can answer is not asked."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character shows another one.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    main(prog_name=os.environ.get("BLUELOBSTER_PROGRAM", "bluelobster"))
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as we run
+
+
+if __name__ == "__main__":
+    be_robust()
+    try:
+        main(prog_name=os.environ.get("BLUELOBSTER_PROGRAM", "bluelobster"))
+    except OSError as error:
+        # Where it is not a file that has no room, it is what the output goes to.
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.exit(f"bluelobster: cannot write the output: {error.strerror}")
