@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 
 from bluelobster.admin.session import data_directory
-from bluelobster.local.cloud import PYTHON, Cloud, CloudError, Wishes
+from bluelobster.local.cloud import PYTHON, Cloud, Wishes
+from bluelobster.local.errors import CloudError
 from bluelobster.local.output import say
 from bluelobster.system_packages import SSH, CannotInstall, ensure_packages
 from bluelobster.up import stay_up, up_options

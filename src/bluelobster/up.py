@@ -13,7 +13,8 @@ from bluelobster.admin.session import data_directory
 from bluelobster.db.embedded import EmbeddedPostgresError
 from bluelobster.db.migrate import CannotMigrate
 from bluelobster.db.pool import forget_libpq_defaults
-from bluelobster.local.cloud import Cloud, CloudError, Wishes
+from bluelobster.local.cloud import Cloud, Wishes
+from bluelobster.local.errors import CloudError
 from bluelobster.local.output import say
 from bluelobster.process import until_told_to_stop
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -24,8 +23,11 @@ from bluelobster.catalog.images import BadImage
 from bluelobster.db.embedded import DataDirectoryInUse, EmbeddedPostgres
 from bluelobster.db.migrate import migrate
 from bluelobster.local.children import Child, ChildFailed, start_child
+from bluelobster.local.errors import CloudError
 from bluelobster.local.node import LocalNode, node_command, read_node
 from bluelobster.local.output import say
+from bluelobster.local.owner import must_be_ours
+from bluelobster.local.ports import free_port, must_be_free, port_beside, url_here
 from bluelobster.local.setup import CREDENTIALS, TINY_LINUX_NEEDS, set_up
 from bluelobster.parts import assembled
 from bluelobster.process import complaints
@@ -34,11 +36,9 @@ from bluelobster.system_packages import FILTERING, QEMU, CannotInstall, ensure_p
 
 START_SECONDS = 60.0
 NODE_PATIENCE_SECONDS = 120.0
+IMPAIRED = frozenset(("degraded", "unavailable"))
+USABLE = frozenset(("operational", "degraded"))
 PYTHON = (sys.executable, "-P", "-m")
-
-
-class CloudError(Exception):
-    """The cloud cannot be started, or a part of it ended; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ class Cloud:
     async def _start(self) -> None:
         data = self.wishes.data
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        must_be_ours(data / OPERATOR_FILE)
         (data / "logs").mkdir(exist_ok=True)
         say("starting PostgreSQL …")
         await self._stack.enter_async_context(self._database)
@@ -165,8 +166,11 @@ class Cloud:
     async def _until_healthy(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
-            while not await healthy(http, self.api_url):
+            while not (parts := await working_parts(http, self.api_url)):
                 await self._pause(deadline, "the API did not become healthy")
+        impaired = [f"{name} is {state}" for name, state in parts.items() if state in IMPAIRED]
+        if impaired:
+            say(f"warning: not everything works: {', '.join(impaired)}", error=True)
 
     async def _pause(self, deadline: float, complaint: str) -> None:
         """Wait a moment for the processes; raises what ended one, or CloudError after the deadline."""
@@ -190,12 +194,15 @@ def must_be_key(settings: Settings) -> None:
         ) from error
 
 
-async def healthy(http: httpx.AsyncClient, api_url: str) -> bool:
+async def working_parts(http: httpx.AsyncClient, api_url: str) -> dict[str, str]:
+    """How each part is, once the cloud can be used; nothing before. Other hosts, and Redis, may be away meanwhile."""
     try:
         answer = await http.get(f"{api_url}/api/v1/health")
     except httpx.TransportError:
-        return False
-    return answer.status_code == HTTPStatus.OK and b'"status":"healthy"' in answer.content
+        return {}
+    parts: dict[str, str] = answer.json()["components"] if answer.status_code == HTTPStatus.OK else {}
+    usable = parts and parts["api"] == parts["postgresql"] == "operational" and parts["proxmox"] in USABLE
+    return parts if usable else {}
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -259,35 +266,3 @@ def write_private(path: Path, content: object) -> None:
     with os.fdopen(descriptor, "w") as file:
         file.write(text + "\n")
     aside.rename(path)
-
-
-def url_here(host: str, port: int) -> str:
-    """Where a program on this machine finds what listens on a host's port."""
-    reached = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not listened on
-    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
-
-
-def must_be_free(port: int) -> None:
-    """Raises CloudError when something listens on the API's port already."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise CloudError(f"port {port} cannot be had ({error.strerror}); choose another one with --port") from error
-
-
-def port_beside(port: int) -> int:
-    """The next port, or any where that one is taken."""
-    try:
-        must_be_free(port + 1)
-    except (CloudError, OverflowError):
-        return free_port()
-    return port + 1
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
