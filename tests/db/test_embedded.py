@@ -260,6 +260,12 @@ async def test_a_full_disk_is_named(data_dir: Path) -> None:
         await EmbeddedPostgres(data_dir, for_tests=True).start()
 
 
+async def test_a_user_without_a_name_is_told_so(data_dir: Path) -> None:
+    (data_dir / "postgres.log").write_text("initdb: could not look up effective user ID 12345: user does not exist\n")
+    with broken(data_dir), pytest.raises(EmbeddedPostgresError, match=r"needs a name for user \d+, and this system"):
+        await EmbeddedPostgres(data_dir, for_tests=True).start()
+
+
 async def test_a_cluster_of_another_version_is_explained(tmp_path: Path) -> None:
     (tmp_path / "cluster").mkdir()
     (tmp_path / "cluster" / "PG_VERSION").write_text("12\n")

@@ -79,6 +79,9 @@ class DataDirectory:
         tail = "".join(self.log.read_text(errors="replace").splitlines(keepends=True)[-10:])
         if "No space left on device" in tail:
             what = f"{what}: the disk that holds {self.path} is full"
+        elif "could not look up effective user ID" in tail:
+            uid = os.geteuid()
+            what = f"{what}: PostgreSQL needs a name for user {uid}, and this system has none (useradd --uid {uid} …)"
         return EmbeddedPostgresError(f"{what}. The end of {self.log}:\n{tail}")
 
     def socket_folder(self) -> Path:
