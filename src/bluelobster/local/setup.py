@@ -14,7 +14,7 @@ from bluelobster.billing.ledger import credit
 from bluelobster.catalog.gpus import save_gpu
 from bluelobster.catalog.hosts import Capacity, Host, NewHost, find_host, save_host, set_internal_bridge
 from bluelobster.catalog.images import provide
-from bluelobster.catalog.templates import KNOWN, find_template
+from bluelobster.catalog.templates import KNOWN
 from bluelobster.db.pool import Tx, transaction
 from bluelobster.demonstration import INTERNAL_NETWORK, LOCAL_GPUS, LOCAL_REGION, local_network, seed
 from bluelobster.http.errors import Unauthorized
@@ -46,11 +46,10 @@ async def set_up(parts: Parts, node: LocalNode, data: Path, guests: str) -> list
         accounts = await provide_accounts(tx, parts, data)
     host = await provide_host(parts, node)
     async with transaction(parts.pool) as tx:
-        offered = await find_template(tx, "TINY-LINUX")
         too_small = await no_room(tx, host.id)
     if too_small:
         say(f"warning: {too_small}", error=True)
-    if offered is None:
+    if await lacks_image(parts, host):
         image = data / "tiny-linux.qcow2"
         if guests == "qemu":
             say("building TINY-LINUX (one time, some seconds) …")
@@ -93,6 +92,21 @@ async def provide_host(parts: Parts, node: LocalNode) -> Host:
     if host is None:
         raise LookupError(f"host {node.name} was not saved")
     return host
+
+
+async def lacks_image(parts: Parts, host: Host) -> bool:
+    """Whether there is no TINY-LINUX yet, or a node that lost its image. One that the operator withdrew stays so."""
+    async with transaction(parts.pool) as tx:
+        cursor = await tx.execute(
+            """select h.volume from templates t left join host_templates h on h.template = t.name and h.host_id = %s
+               where t.name = 'TINY-LINUX'""",
+            (host.id,),
+        )
+        known = await cursor.fetchone()
+    if known is None or known[0] is None:
+        return known is None
+    client = await parts.connections.to_host(host)
+    return known[0] not in {each.volid for each in await client.storage_content(host.storage, "import")}
 
 
 async def no_room(tx: Tx, host_id: str) -> str | None:
