@@ -31,6 +31,7 @@ from bluelobster.process import bring_up_to_date, keep_for_good, settings_from_e
 from bluelobster.reconcile.backups import reconcile_backups
 from bluelobster.reconcile.hosts import reconcile_hosts
 from bluelobster.reconcile.replaced import remove_replaced_machines
+from bluelobster.reconcile.strays import Strays
 from bluelobster.settings import Settings
 from bluelobster.stopping import stop
 from bluelobster.tasks.engine import Engine
@@ -88,11 +89,12 @@ async def work(parts: Parts, settings: Settings) -> None:
         lease_seconds=settings.lease_seconds,
         poll_seconds=settings.poll_seconds,
     )
+    strays = Strays()
     jobs = (
         Job(
             "reconcile hosts",
             settings.reconcile_seconds,
-            lambda: reconcile_hosts(parts.pool, parts.connections, parts.clock),
+            lambda: reconcile_hosts(parts.pool, parts.connections, parts.clock, strays),
         ),
         Job(
             "remove replaced machines",

@@ -15,6 +15,7 @@ from bluelobster.catalog.types import retire_type
 from bluelobster.db.pool import transaction
 from bluelobster.quotas.require import hold_quotas
 from bluelobster.reconcile.hosts import reconcile_host
+from bluelobster.reconcile.strays import Strays
 from bluelobster.teams.teams import delete_team
 from bluelobster.users.oidc.enter import enter
 from bluelobster.users.oidc.id_token import Identity
@@ -160,7 +161,7 @@ async def test_a_host_is_looked_at_while_one_of_its_machines_changes(idle_cloud:
         host = await find_host(connection, "px1")
     assert host is not None
     async with holding(idle_cloud, HOLD_INSTANCE, busy), asyncio.timeout(10):
-        await reconcile_host(parts.pool, await parts.connections.to_host(host), host, parts.clock)
+        await reconcile_host(parts.pool, await parts.connections.to_host(host), host, parts.clock, Strays())
     power = "select power_status from instances where id = %s"
     assert (await idle_cloud.one(power, busy), await idle_cloud.one(power, idle)) == ("running", "unknown")
 

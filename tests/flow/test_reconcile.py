@@ -8,11 +8,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from bluelobster.catalog.hosts import Capacity, NewHost, save_host
+from bluelobster.catalog.hosts import Capacity, NewHost, find_host, save_host
 from bluelobster.db.pool import transaction
 from bluelobster.pve import Endpoint, PveClient, VmSummary
 from bluelobster.reconcile.hosts import reconcile_hosts
 from bluelobster.reconcile.replaced import remove_replaced_machines
+from bluelobster.reconcile.strays import Strays
 from cloud import TestCloud, eventually
 
 
@@ -104,10 +105,45 @@ async def test_hosts_that_hang_or_cannot_be_understood_keep_no_other_waiting(
 ) -> None:
     parts = idle_cloud.parts
     monkeypatch.setattr("bluelobster.reconcile.hosts.HOST_SECONDS", 0.5)
-    await reconcile_hosts(parts.pool, parts.connections, parts.clock)
+    await reconcile_hosts(parts.pool, parts.connections, parts.clock, Strays())
     assert await idle_cloud.one("select seen_at is not null from hosts where id = 'px1'")
     assert "host a-silent: it takes longer than 0 s to answer" in caplog.text
     assert "host b-unreadable cannot be looked at" in caplog.text
+
+
+async def test_a_machine_that_no_record_knows_is_told_once(
+    idle_cloud: TestCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after the database was brought back from a backup that is older than the machine."""
+    parts, strays = idle_cloud.parts, Strays()
+
+    async def told() -> list[str]:
+        await reconcile_hosts(parts.pool, parts.connections, parts.clock, strays)
+        return [record.getMessage() for record in caplog.records if record.name == "bluelobster.reconcile.strays"]
+
+    async with idle_cloud.worker():
+        instance_id = await idle_cloud.launched(name="forgotten")
+        await idle_cloud.launched(name="known")
+    assert await told() == []
+    vmid = await idle_cloud.one("select vmid from instances where id = %s", instance_id)
+    await idle_cloud.execute("update instances set vmid = 900000 where id = %s", instance_id)
+    once = [f"host px1: machine {vmid} (forgotten) has our tag, but no instance knows it"]
+    assert await told() == once
+    assert await told() == once
+
+
+async def test_a_machine_that_was_deleted_meanwhile_is_no_stray(
+    cloud: TestCloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    instance_id = await cloud.launched()
+    async with cloud.parts.pool.connection() as connection:
+        host = await find_host(connection, "px1")
+    assert host is not None
+    client = await cloud.parts.connections.to_host(host)
+    before = await client.vms()
+    await cloud.completed(await cloud.request_deletion(instance_id))
+    await Strays().tell(cloud.parts.pool, client, host, before)
+    assert "has our tag" not in caplog.text
 
 
 @pytest.mark.usefixtures("bad_hosts")

@@ -172,6 +172,7 @@ async def test_machines_of_the_cluster() -> None:
         diskread=13042758,
         diskwrite=0,
         uptime=16,
+        tags=frozenset({"bl", "gpu"}),
     )
 
 
@@ -183,6 +184,7 @@ async def test_machines_of_a_node_that_just_started_and_containers() -> None:
     async with answering(200, {"data": entries}) as pve:
         (machine,) = await pve.vms()
     assert (machine.vmid, machine.status, machine.name, machine.maxmem) == (101, "unknown", None, 0)
+    assert machine.tags == frozenset()
 
 
 async def test_configuration() -> None:

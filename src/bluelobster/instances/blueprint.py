@@ -6,6 +6,9 @@ from bluelobster.network.addresses import Assigned
 from bluelobster.pve import encode_ssh_keys
 from bluelobster.tasks.operation import GiveUp
 
+# Whoever looks at a host sees by it which machines are this software's.
+TAG = "bluelobster"
+
 
 def vm_options(machine: Machine) -> dict[str, str | int]:
     """The machine in Proxmox's words. GPUs go through resource mappings: a token may not name a device."""
@@ -27,7 +30,7 @@ def identity(machine: Machine) -> dict[str, str | int]:
     return {
         "name": hostname_of(machine.name),
         "description": machine.mark,
-        "tags": "bluelobster",
+        "tags": TAG,
         "smbios1": f"uuid={machine.id}",
         "cores": machine.vcpus,
         "memory": machine.memory_gb * 1024,

@@ -133,6 +133,7 @@ class VmSummary:
     diskread: int
     diskwrite: int
     uptime: int
+    tags: frozenset[str]
 
     @classmethod
     def parse(cls, fields: Fields) -> "VmSummary":
@@ -152,6 +153,7 @@ class VmSummary:
             diskread=integer(fields, "diskread", 0),
             diskwrite=integer(fields, "diskwrite", 0),
             uptime=integer(fields, "uptime", 0),
+            tags=frozenset(filter(None, (optional_text(fields, "tags") or "").split(";"))),
         )
 
 

@@ -17,6 +17,7 @@ from bluelobster.events.record import SYSTEM, record_instance
 from bluelobster.instances.stats import Sample, save_samples
 from bluelobster.pve import PveClient, VmSummary, errors
 from bluelobster.reconcile.one_of_many import AT_ONCE, one_of_many
+from bluelobster.reconcile.strays import Strays
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class OnRecord:
     updated_at: datetime
 
 
-async def reconcile_hosts(pool: Pool, connections: Connections, clock: Clock) -> None:
+async def reconcile_hosts(pool: Pool, connections: Connections, clock: Clock, strays: Strays) -> None:
     """Look at every host once. One that does not answer, or not so that it can be understood, is looked at again next
     time; it keeps no other waiting."""
     async with pool.connection() as connection:
@@ -43,12 +44,12 @@ async def reconcile_hosts(pool: Pool, connections: Connections, clock: Clock) ->
 
     async def look_at(host: Host) -> None:
         async with turn, one_of_many(f"host {host.id}", HOST_SECONDS, is_expected=host.status == "maintenance"):
-            await reconcile_host(pool, await connections.to_host(host), host, clock)
+            await reconcile_host(pool, await connections.to_host(host), host, clock, strays)
 
     await asyncio.gather(*map(look_at, hosts))
 
 
-async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock) -> None:
+async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock, strays: Strays) -> None:
     """Note power states that changed by themselves, and totals for the rates. Raises PveError."""
     async with pool.connection() as connection:
         idle = await idle_instances(connection, host)
@@ -72,6 +73,7 @@ async def reconcile_host(pool: Pool, client: PveClient, host: Host, clock: Clock
         ]
         await save_samples(tx, samples, now)
         await tx.execute("update hosts set seen_at = %s, firewall = %s where id = %s", (now, firewall, host.id))
+    await strays.tell(pool, client, host, list(machines.values()))
 
 
 async def still_rented(tx: Tx, instances: Sequence[OnRecord]) -> set[UUID]:
