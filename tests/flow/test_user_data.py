@@ -210,6 +210,7 @@ async def test_a_further_address_is_on_the_drive_at_the_next_start(cloud: TestCl
     assert "gateway" not in cards[1]["subnets"][0]
 
 
+ALIASES = "#cloud-config\na: &a {x: 1}\nb: {<<: *a}\nc: [*a, *a]\n"
 MULTIPART = """Content-Type: multipart/mixed; boundary="b"
 MIME-Version: 1.0
 
@@ -226,7 +227,9 @@ true
 """
 
 
-@pytest.mark.parametrize("text", [None, "", " \n", "#cloud-config", "#cloud-config\n", SCRIPT, CONFIG, MULTIPART])
+@pytest.mark.parametrize(
+    "text", [None, "", " \n", "#cloud-config", "#cloud-config\n", SCRIPT, CONFIG, ALIASES, MULTIPART]
+)
 def test_what_cloud_init_takes(text: str | None) -> None:
     assert checked_user_data(text) == (text if text and text.strip() else None)
 
@@ -245,6 +248,16 @@ def test_what_cloud_init_takes(text: str | None) -> None:
         # What a reader in C may end the process with.
         ("#cloud-config\n" + "[" * 60_000, "at most 50 levels"),
         ("#cloud-config\na: " + "[" * 50 + "]" * 50, "at most 50 levels"),
+        # What a few lines would stand for.
+        ("#cloud-config\na: &a {k: v}\nb: &b {<<: [*a, *a]}\n", "what has an anchor"),
+        ("#cloud-config\na: &a [x]\nruncmd: [" + "*a, " * 51 + "]\n", "at most 50 times"),
+        (f'Content-Type: multipart/mixed; boundary="{";" * 1000}', "at most 1000 characters"),
+        ("Content-Type: multipart/mixed;\n" + " ;;;;;;;;\n" * 200, "at most 1000 characters"),
+        # What Python would make of a type that the text does not have.
+        ("#cloud-config\npassword: !!bool hunter2\n", "not YAML that cloud-init can read"),
+        ('#cloud-config\na: !!int ""\n', "not YAML that cloud-init can read"),
+        ("#cloud-config\na: !!timestamp hunter2\n", "not YAML that cloud-init can read"),
+        ("#cloud-config\na: 1" + ":1" * 31_000 + ".5\n", "not YAML that cloud-init can read"),
         (MULTIPART.replace("--b--", ""), "complete multipart"),
         (MULTIPART.replace("[true]", "[hunter2"), "^part 1: line 2"),
         ("MIME-Version: 1.0\n\nhunter2", "complete multipart"),

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from fastapi import Request
 
 from bluelobster.access.credentials import Credentials, credentials_of, refuse_forgery
-from bluelobster.access.keys import hash_of
+from bluelobster.access.keys import hash_of, prefix_of
 from bluelobster.access.last_use import LastUses
 from bluelobster.access.principal import Principal, identify
 from bluelobster.access.sessions import Session, identify_session
@@ -48,8 +48,10 @@ class Admission:
         digest = hash_of(given.secret) if given.secret else b""
         address = origin_of(request.client.host if request.client else "")
         known = digest in self._right
+        # A key that was rotated is still the same one.
+        name = f"key:{prefix_of(given.key) or digest.hex()}" if given.key else f"session:{digest.hex()}"
         if known:
-            await self._count(request, f"key:{digest.hex()}", self._callers)
+            await self._count(request, name, self._callers)
         else:
             self._refuse_shut(request, address)
         try:
@@ -59,7 +61,7 @@ class Admission:
             await self.count_stranger(request)
             raise
         if not known:
-            await self._count(request, f"key:{digest.hex()}", self._callers)
+            await self._count(request, name, self._callers)
             self._remember(digest)
         if given.by_cookie:
             refuse_forgery(request)

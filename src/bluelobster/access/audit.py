@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from bluelobster.access.last_use import address_of
 from bluelobster.access.once import REPLAYED
 from bluelobster.access.principal import Principal
 from bluelobster.access.shown_once import SECRET_KEY
@@ -120,7 +121,7 @@ def line_of(request: Request, principal: Principal, operation: str, status: int)
     line = Line(
         principal,
         operation,
-        request.client.host if request.client else None,
+        address_of(request.client.host) if request.client else None,
         shown(request.scope["path"]),
         _uuid(named),
         status,

@@ -90,6 +90,7 @@ async def write(pool: Pool, uses: dict[str, Use]) -> None:
 
 
 def address_of(host: str) -> str | None:
+    """An address as PostgreSQL takes it, without the zone of a link-local one; None for what is none."""
     try:
         return str(ip_address(host.partition("%")[0]))
     except ValueError:

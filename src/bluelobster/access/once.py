@@ -123,7 +123,8 @@ async def once_of(request: Request, principal: Principal) -> Once | None:
         raise HTTPException(400) from None
     path = request.url.path
     asked = f"{path}?{request.url.query}" if request.url.query else path
-    digest = seal.digest(f"{request.method} {asked}\n".encode() + body, "request")
+    # Somebody who is in two teams asks something else of each.
+    digest = seal.digest(f"{request.method} {asked} {principal.team_id}\n".encode() + body, "request")
     return Once(principal, request.method, path, name, digest, now, now - keep)
 
 

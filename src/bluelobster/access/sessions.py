@@ -47,12 +47,14 @@ class Session:
         return Principal(place.account_id, place.role, f"user:{self.prefix}", place.team_id, session_id=self.id)
 
     def _place(self, account: str | None, team: str | None) -> Place:
+        """All of an account goes before its teams. Between accounts nothing is chosen: whoever invites somebody must
+        not get what was meant for another account."""
         if not self.places:
             raise Forbidden("You are in no account yet: ask somebody who is for an invitation")
         fitting = [each for each in self.places if account is None or each.is_in(account)]
         if team is not None:
             fitting = [each for each in fitting if each.is_team(team)]
-        else:
+        elif len({each.account_id for each in fitting}) == 1:
             fitting = [each for each in fitting if each.team_id is None] or fitting
         if not fitting:
             raise Forbidden("You may not act in what X-Account and X-Team name")

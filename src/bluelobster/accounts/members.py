@@ -15,6 +15,7 @@ from bluelobster.http.ids import parsed_id
 from bluelobster.http.text import RequestBody
 from bluelobster.keys.create import must_be_staff
 from bluelobster.keys.request import AccountRole
+from bluelobster.keys.rights import must_be_unlimited
 from bluelobster.users.email import Email
 from bluelobster.users.tokens import issue
 from bluelobster.users.user import invited
@@ -75,6 +76,7 @@ async def invite(tx: Tx, caller: Principal, wanted: InvitationRequest, now: date
     """Raises Forbidden for a role above the caller's, and InvalidRequest for somebody who is in the account already and
     for the role staff in an account of customers."""
     caller.must_not_exceed(wanted.role)
+    must_be_unlimited(caller)
     member = await add(tx, caller.account_id, wanted, caller.key_prefix, now)
     token = None if member.joined else await issue(tx, "account_member_id", member.id, now)
     return NewMember(**member.model_dump(), invitation_token=token)
@@ -105,6 +107,7 @@ async def change_role(tx: Tx, caller: Principal, member_id: str, role: AccountRo
     member = await find_member(tx, caller.account_id, member_id)
     caller.must_not_exceed(member.role)
     caller.must_not_exceed(role)
+    must_be_unlimited(caller)
     if role == "staff":
         await must_be_staff(tx, caller.account_id, None)
     if role not in {"owner", "staff"}:

@@ -13,7 +13,7 @@ async def json_body(request: Request) -> Any:
     """The request's body, parsed; 422 when it is not JSON or holds control characters."""
     try:
         parsed = json.loads(await request.body())
-        broken = list(unclean(parsed))
+        broken = unclean(parsed)
     except ValueError as error:
         raise unfit("the body must be JSON") from error
     except RecursionError as error:

@@ -7,10 +7,14 @@ from bluelobster.http.errors import TooLarge
 from bluelobster.http.handlers import too_large
 
 LARGEST_BODY = 1 << 20
+# Whoever has no key yet says little: an address, a password, a token.
+LARGEST_OF_STRANGERS = 8 << 10
+FOR_STRANGERS = "/api/v1/auth/"
 
 
 class BodyLimit:
-    """Answers 413 to a body of more than 1 MiB; one that does not say its length is cut off there."""
+    """Answers 413 to a body of more than 1 MiB, or 8 KiB where no key is asked for; one that does not say its length is
+    cut off there."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -19,9 +23,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        largest = LARGEST_OF_STRANGERS if scope["path"].startswith(FOR_STRANGERS) else LARGEST_BODY
         length = Headers(scope=scope).get("content-length", "0")
-        if not length.isdecimal() or int(length) > LARGEST_BODY:
-            await too_large(TooLarge(LARGEST_BODY))(scope, receive, send)
+        if not length.isdecimal() or int(length) > largest:
+            await too_large(TooLarge(largest))(scope, receive, send)
             return
         seen = 0
 
@@ -29,8 +34,8 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > LARGEST_BODY:
-                raise TooLarge(LARGEST_BODY)
+            if seen > largest:
+                raise TooLarge(largest)
             return message
 
         await self.app(scope, counted, send)

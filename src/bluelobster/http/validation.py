@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bluelobster.http.patterns import in_words
+from bluelobster.http.text import MOST_TOLD
 
 SAFE_CONTEXT = frozenset({"ge", "gt", "le", "lt", "min_length", "max_length", "pattern", "expected", "multiple_of"})
 
 
 def validation_body(errors: Sequence[Mapping[str, Any]]) -> dict[str, object]:
-    """FastAPI's `detail` list without inputs, and the same as `errors: [{field, message}]`."""
-    detail = [_without_input(error) for error in errors]
+    """FastAPI's `detail` list without inputs, and the same as `errors: [{field, message}]`; of many, the first."""
+    detail = [_without_input(error) for error in errors[:MOST_TOLD]]
     fields = [{"field": field_of(error), "message": error["msg"]} for error in detail]
     message = "; ".join(f"{each['field']}: {each['message']}" for each in fields) or "The request is not valid"
     return {"error": "validation_error", "message": message, "errors": fields, "detail": detail}

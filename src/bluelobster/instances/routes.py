@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from bluelobster.access.last_use import address_of
 from bluelobster.access.route import MARKED, Caller, Database, IdentifiedRoute, Reading, Time, Transaction
 from bluelobster.access.sealing import Seal
 from bluelobster.catalog.connections import Connections
@@ -32,7 +33,8 @@ router = APIRouter(prefix="/api/v1/instances", tags=["INSTANCES"], route_class=I
 
 
 async def origin_of(request: Request, caller: Caller) -> Origin:
-    return Origin(caller.account_id, caller.key_prefix, request.client.host if request.client else None, caller.team_id)
+    address = address_of(request.client.host) if request.client else None
+    return Origin(caller.account_id, caller.key_prefix, address, caller.team_id)
 
 
 async def seal_of(request: Request) -> Seal:

@@ -27,5 +27,12 @@ def must_cover(
         raise Forbidden("This key may not be used from everywhere: it cannot give out one that may be used from more")
 
 
+def must_be_unlimited(caller: Principal) -> None:
+    """Raises Forbidden for a key that expires, or that may not be used from everywhere: somebody whom it let in, or
+    whose role it raised, would have neither limit."""
+    if caller.expires_at is not None or caller.allowed_networks is not None:
+        raise Forbidden("A key that expires, or may not be used from everywhere, cannot decide about people")
+
+
 def _within(inner: Network | None, outer: Network) -> bool:
     return inner is not None and inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]

@@ -14,6 +14,8 @@ PATTERN = pattern(
     "^(ssh-rsa|ssh-ed25519|ecdsa-sha2-nistp256|ecdsa-sha2-nistp384|ecdsa-sha2-nistp521) [A-Za-z0-9+/]+[=]{0,3}( .+)?$",
     "Must be the line of a .pub file: `ssh-ed25519`, `ssh-rsa` or `ecdsa-sha2-nistp…`, the key, and perhaps a comment",
 )
+# Of RSA with 16384 bits, the longest that OpenSSH makes, the line has some 2,800.
+LONGEST = 8192
 # Proxmox VE writes keys into cloud-init's YAML as they are: this would make a mapping of the key, or cut its comment.
 NOT_PLAIN = re.compile(r":( |$)| #")
 
@@ -27,6 +29,8 @@ def checked_ssh_key(key: str | None) -> str | None:
     """A public key whose inside matches its name; ValueError otherwise, because the guest would refuse it."""
     if key is None:
         return None
+    if len(key) > LONGEST:
+        raise ValueError(f"a key with its comment may have at most {LONGEST} characters")
     if not key.isprintable():
         raise ValueError("the key must be one line of printable characters: were lines pasted with it?")
     if NOT_PLAIN.search(key):
@@ -44,13 +48,13 @@ def checked_ssh_key(key: str | None) -> str | None:
 
 def ssh_fields(blob: bytes) -> list[bytes] | None:
     """The parts of a public key, each behind its length (RFC 4251), or None when they do not add up."""
-    fields = []
-    while blob:
-        length = int.from_bytes(blob[:4], "big")
-        if len(blob) < 4 + length:
+    fields, place = [], 0
+    while place < len(blob):
+        begin = place + 4
+        place = begin + int.from_bytes(blob[place:begin], "big")
+        if place > len(blob):
             return None
-        fields.append(blob[4 : 4 + length])
-        blob = blob[4 + length :]
+        fields.append(blob[begin:place])
     return fields
 
 

@@ -14,6 +14,7 @@ from bluelobster.db.pool import Tx
 from bluelobster.http.errors import InvalidRequest, NotFound
 from bluelobster.http.ids import parsed_id
 from bluelobster.http.text import RequestBody
+from bluelobster.keys.rights import must_be_unlimited
 from bluelobster.users.email import Email
 from bluelobster.users.tokens import issue
 from bluelobster.users.user import invited
@@ -74,6 +75,7 @@ async def list_members(tx: Tx, team_id: UUID) -> Members:
 async def invite(tx: Tx, caller: Principal, team_id: UUID, wanted: InvitationRequest, now: datetime) -> NewMember:
     """Raises Forbidden for a role above the caller's, and InvalidRequest for somebody who is in the team already."""
     caller.must_not_exceed(wanted.role)
+    must_be_unlimited(caller)
     member_id = uuid4()
     user_id = await invited(tx, caller.account_id, wanted.email)
     try:
@@ -104,6 +106,7 @@ async def change_role(tx: Tx, caller: Principal, team_id: UUID, member_id: str, 
     member = await find_member(tx, team_id, member_id)
     caller.must_not_exceed(member.role)
     caller.must_not_exceed(role)
+    must_be_unlimited(caller)
     await tx.execute("update team_members set role = %s where id = %s", (role, member.id))
     return member.model_copy(update={"role": role})
 

@@ -14,6 +14,7 @@ LARGEST = 64 * 1024
 DEEPEST = 50
 MULTIPART = re.compile(r"(content-type|mime-version):", re.IGNORECASE)
 PART_OF_PARTS = re.compile(r"^content-type:\s*multipart/", re.IGNORECASE | re.MULTILINE)
+CONTENT_HEADER = re.compile(r"^content-[\w-]+:.*(?:\n[ \t].*)*", re.IGNORECASE | re.MULTILINE)
 SCRIPT = re.compile(r"#!\s*/\S")
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 Kind = Literal["script", "cloud-config", "multipart"]
@@ -22,8 +23,14 @@ Kind = Literal["script", "cloud-config", "multipart"]
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class TooDeep(ValueError):
-    """Settings in settings in settings."""
+# A few lines of aliases of aliases could stand for more settings than there is memory.
+MOST_ALIASES = 50
+# Python's reader of mail looks at a line's parameters again for each of them.
+LONGEST_HEADER = 1000
+
+
+class TooMuch(ValueError):
+    """Settings in settings in settings, or many times over."""
 
 
 def checked_user_data(text: str | None) -> str | None:
@@ -60,15 +67,15 @@ def kind_of(text: str) -> Kind:
 def config_of(text: str) -> dict[str, Any]:
     """The settings in a `#cloud-config` document."""
     try:
-        _check_depth(text)
+        _check_size(text)
         parsed = yaml.load(text, Loader)  # noqa: S506 - the loader is a safe one
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ValueError(f"{where}{QUOTED.sub('…', error.problem or 'this is not YAML')}") from None
-    except TooDeep:
+    except TooMuch:
         raise
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, ValueError):
         raise ValueError("this is not YAML that cloud-init can read") from None
     if parsed is None:
         return {}
@@ -77,21 +84,30 @@ def config_of(text: str) -> dict[str, Any]:
     return parsed
 
 
-def _check_depth(text: str) -> None:
+def _check_size(text: str) -> None:
     """Before anything is made of the text: its events come one by one, and as far as is looked."""
-    depth = 0
+    named: list[bool] = []
+    aliases = 0
     for event in yaml.parse(text, Loader):
         if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
+            named.append(event.anchor is not None)
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > DEEPEST:
-            raise TooDeep(f"settings may be nested at most {DEEPEST} levels deep")
+            named.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            aliases += 1
+            if any(named):
+                raise TooMuch("what has an anchor (&) may not hold an alias (*)")
+        if len(named) > DEEPEST:
+            raise TooMuch(f"settings may be nested at most {DEEPEST} levels deep")
+        if aliases > MOST_ALIASES:
+            raise TooMuch(f"aliases (*) may be used at most {MOST_ALIASES} times")
 
 
 def _check_parts(text: str) -> None:
     if len(PART_OF_PARTS.findall(text)) > DEEPEST:
         raise ValueError(f"a MIME message may have at most {DEEPEST} parts that have parts")
+    if any(len(header) > LONGEST_HEADER for header in CONTENT_HEADER.findall(text)):
+        raise ValueError(f"a Content header of a MIME message may have at most {LONGEST_HEADER} characters")
     message = message_from_string(text)
     parts = [part for part in message.walk() if not part.is_multipart()]
     if not message.is_multipart() or message.defects or not parts:

@@ -45,6 +45,16 @@ class Proof:
     new_hash: str | None
 
 
+async def whose(pool: Pool, wanted: AcceptRequest, now: datetime) -> str:
+    """By what tries are counted: the address that the token is about, of which anybody can make more tokens; the token
+    itself where it is none."""
+    async with pool.connection() as connection:
+        try:
+            return (await tokens.read(connection, wanted.token, now)).email
+        except InvalidRequest:
+            return wanted.token
+
+
 async def accept(
     pool: Pool, passwords: Passwords, wanted: AcceptRequest, origin: Origin, clock: Clock, days: float
 ) -> NewSession:

@@ -11,7 +11,7 @@ from bluelobster.http.errors import Forbidden, NotFound
 from bluelobster.http.ids import parsed_id
 from bluelobster.settings import Settings
 from bluelobster.users import cookies, sessions
-from bluelobster.users.accept import AcceptRequest, accept
+from bluelobster.users.accept import AcceptRequest, accept, whose
 from bluelobster.users.change_password import PasswordRequest, change_password
 from bluelobster.users.me import Me, read_me
 from bluelobster.users.passwords import Passwords
@@ -85,7 +85,7 @@ async def accept_invitation(
     """Use a token from an invitation to an account or a team, or one with which the operator lets you set a password;
     the answer is a session."""
     must_come_from_here(request, wanted.cookie)
-    await count_try(request, wanted.token)
+    await count_try(request, await whose(pool, wanted, clock.now()))
     begun = await accept(pool, passwords, wanted, origin, clock, rules.session_days)
     return handed_over(request, response, begun, wanted.cookie, rules)
 
