@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,7 +13,8 @@ from bluelobster.access.keys import create_key
 from bluelobster.console import attempts, gateway, session, viewer
 from bluelobster.console.stream import Ended, TcpStream
 from bluelobster.db.pool import transaction
-from cloud import TestCloud, eventually
+from cloud import TestCloud, api_client, eventually, running_cloud
+from people import member
 from viewers import NotLetIn, Viewer, plain_viewer, web_viewer
 
 
@@ -275,3 +278,33 @@ async def test_who_reads_no_further_is_cut_off(idle_cloud: TestCloud, monkeypatc
     _, writer = await asyncio.open_connection(address.host, address.port)
     await eventually(is_cut_off)
     writer.close()
+
+
+@pytest.mark.parametrize("who", ["key", "person"])
+async def test_it_ends_with_the_right_to_it(database: str, tmp_path: Path, who: str) -> None:
+    async with running_cloud(database, tmp_path, event_check_seconds=0.05) as cloud:
+        instance_id = await cloud.launched()
+        if who == "key":
+            made = (await cloud.customer.post("/keys", json={"role": "member"})).json()
+            client, right = api_client(cloud.app, made["api_key"]), f"/keys/{made['prefix']}"
+        else:
+            client = await member(cloud, "eve@example.com")
+            (somebody,) = (await cloud.customer.get("/account/members")).json()["members"]
+            right = f"/account/members/{somebody['id']}"
+        open_now, for_later = [(await client.post(f"/instances/{instance_id}/console")).json() for _ in range(2)]
+        vmid = await cloud.one("select vmid from instances where id = %s", instance_id)
+        async with web_viewer(open_now["websocket_url"]) as viewer:
+            await viewer.press("a")
+            await eventually(partial(typed, cloud, vmid))
+            assert (await cloud.customer.delete(right)).is_success
+            async with asyncio.timeout(10):
+                with contextlib.suppress(Ended, ConnectionError):
+                    while await viewer.look() is None:
+                        pass
+        with pytest.raises(NotLetIn):
+            async with web_viewer(for_later["websocket_url"]):
+                pass
+
+
+async def typed(cloud: TestCloud, vmid: int) -> bool:
+    return bool(cloud.hypervisor.screen(vmid).keys)

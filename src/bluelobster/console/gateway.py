@@ -31,8 +31,8 @@ LINGER_SECONDS = 5.0
 class Inside:
     """What connections are led to, by their first words."""
 
-    def __init__(self, parts: Parts) -> None:
-        sessions = Sessions(parts)
+    def __init__(self, parts: Parts, check_seconds: float) -> None:
+        sessions = Sessions(parts, check_seconds)
         self._websockets = WebSockets(parts, sessions)
         self._viewers = Viewers(parts, sessions)
         self._http = web.Server(self._answer, access_log=None)
@@ -140,7 +140,7 @@ class Door(asyncio.Protocol):
 async def running_gateway(parts: Parts, settings: Settings) -> AsyncIterator[Address]:
     """The gateway, for as long as the block lasts; gives where customers find it. OSError when its port cannot be
     had, ValueError for settings that cannot work."""
-    inside = Inside(parts)
+    inside = Inside(parts, settings.event_check_seconds)
     loop = asyncio.get_running_loop()
     host = settings.console_host
     server = await loop.create_server(lambda: Door(inside), host or None, settings.console_port, backlog=BACKLOG)

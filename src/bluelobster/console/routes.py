@@ -27,5 +27,5 @@ async def get_console_ticket(
     """A ticket for the screen and keyboard of a running instance. It works once, within 30 seconds: in a browser
     (`console_url`), for a websocket client that speaks RFB (`websocket_url`), or for a VNC viewer at `host` and
     `port` with `password`."""
-    ticket = await request_console(tx, caller.sight, instance_id, seal, clock.now())
+    ticket = await request_console(tx, caller, instance_id, seal, clock.now())
     return ticket_answer(ticket, address, page_url(request, ticket.text))

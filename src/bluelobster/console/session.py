@@ -3,19 +3,23 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 from uuid import UUID
+
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
 
 from bluelobster.access.sealing import Seal
 from bluelobster.catalog.connections import Connections
 from bluelobster.clock import Clock
 from bluelobster.console.rfb import RfbError, log_in
+from bluelobster.console.right import may_still
 from bluelobster.console.stream import Ended, Stream, Wire
 from bluelobster.console.tickets import Screen, use
 from bluelobster.db.pool import Pool, transaction
 from bluelobster.instances.machine import is_marked
-from bluelobster.pve import errors
+from bluelobster.pve import WebSocket, errors
 from bluelobster.stopping import stop
 
 log = logging.getLogger(__name__)
@@ -56,8 +60,9 @@ class Parts(Protocol):
 class Sessions:
     """All sessions of this process."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, check_seconds: float) -> None:
         self._parts = parts
+        self._check_seconds = check_seconds
         self._open = 0
 
     @asynccontextmanager
@@ -69,7 +74,7 @@ class Sessions:
         try:
             async with transaction(self._parts.pool) as tx:
                 screen = await use(tx, ticket_id, self._parts.clock.now()) if ticket_id else None
-            if screen is None:
+            if screen is None or not await may_still(self._parts.pool, screen, self._parts.clock.now()):
                 raise Refused(4401, USED)
             if not screen.running:
                 raise Refused(4409, STOPPED)
@@ -81,7 +86,7 @@ class Sessions:
     @asynccontextmanager
     async def _opened(self, screen: Screen) -> AsyncIterator[Wire]:
         pve = await self._parts.connections.to(screen.host_id)
-        socket = None
+        socket = watching = None
         try:
             try:
                 async with asyncio.timeout(OPENING_SECONDS):
@@ -94,10 +99,22 @@ class Sessions:
             except (errors.PveError, RfbError, Ended, ConnectionError, TimeoutError) as error:
                 log.warning("no screen of instance %s: %s", screen.instance_id, error or type(error).__name__)
                 raise Refused(4502, SILENT) from error
+            watching = asyncio.create_task(self._end_with_the_right(screen, socket))
             yield wire
         finally:
+            if watching is not None:
+                await stop(watching)
             if socket is not None:
                 await socket.close()
+
+    async def _end_with_the_right(self, screen: Screen, socket: WebSocket) -> None:
+        """A key that was revoked, or somebody who was removed, types no more."""
+        allowed = True
+        while allowed:
+            await asyncio.sleep(self._check_seconds)
+            with suppress(OperationalError, PoolTimeout):
+                allowed = await may_still(self._parts.pool, screen, self._parts.clock.now())
+        await socket.close()
 
 
 async def join(viewer: Stream, screen: Stream) -> None:

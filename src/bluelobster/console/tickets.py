@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from psycopg.rows import class_row
 
+from bluelobster.access.principal import Principal
 from bluelobster.access.sealing import Seal
 from bluelobster.db.pool import Tx
 
@@ -35,12 +36,16 @@ class Ticket:
 
 @dataclass(frozen=True)
 class Screen:
-    """What a ticket has opened."""
+    """What a ticket has opened, and for whom."""
 
     instance_id: UUID
     host_id: str
     vmid: int
     running: bool
+    account_id: UUID
+    team_id: UUID | None
+    key_prefix: str
+    session_id: UUID | None
 
 
 def hash_of(text: str) -> bytes:
@@ -52,20 +57,25 @@ def purpose_of(ticket_id: UUID) -> str:
     return f"console ticket {ticket_id}"
 
 
-async def issue(tx: Tx, instance_id: UUID, seal: Seal, now: datetime) -> Ticket:
+async def issue(tx: Tx, caller: Principal, instance_id: UUID, seal: Seal, now: datetime) -> Ticket:
     """A ticket for an instance. Those of anybody that are too old are forgotten on this occasion."""
     ticket = Ticket(instance_id, "".join(secrets.choice(ALPHABET) for _ in range(TICKET_LENGTH)), now + LIFETIME)
     ticket_id = uuid4()
     await tx.execute("delete from console_tickets where expires_at < %s", (now,))
     await tx.execute(
-        """insert into console_tickets (id, instance_id, ticket_hash, password_sealed, expires_at)
-           values (%s, %s, %s, %s, %s)""",
+        """insert into console_tickets (id, instance_id, ticket_hash, password_sealed, expires_at,
+                                        account_id, team_id, key_prefix, session_id)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         (
             ticket_id,
             instance_id,
             hash_of(ticket.text),
             seal.seal(ticket.password, purpose_of(ticket_id)),
             ticket.expires_at,
+            caller.account_id,
+            caller.team_id,
+            caller.key_prefix,
+            caller.session_id,
         ),
     )
     return ticket
@@ -94,6 +104,7 @@ async def use(tx: Tx, ticket_id: UUID, now: datetime) -> Screen | None:
             """update console_tickets t set used_at = %(now)s from instances i
                where t.id = %(id)s and t.used_at is null and t.expires_at > %(now)s and i.id = t.instance_id
                returning i.id as instance_id, i.host_id, i.vmid,
+                         t.account_id, t.team_id, t.key_prefix, t.session_id,
                          i.status = 'rented' and i.power_status = 'running' and i.ended_at is null as running""",
             {"id": ticket_id, "now": now},
         )
