@@ -28,6 +28,8 @@ class CannotBootstrap(Exception):
 
 def main(arguments: list[str]) -> int:
     checkout, purpose = Path(arguments[0]), arguments[1]
+    # Whoever may read the checkout may run what is installed in it.
+    os.umask(0o022)
     try:
         bootstrap(checkout, purpose)
     except (CannotBootstrap, CannotInstall, OSError) as error:

@@ -210,5 +210,5 @@ def reason(error: Exception) -> str:
 def _json(response: httpx.Response) -> object:
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

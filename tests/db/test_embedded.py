@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import fcntl
 import json
 import os
@@ -17,6 +18,7 @@ import psycopg
 import pytest
 
 from bluelobster.db import postgres_child
+from bluelobster.db.data_directory import DataDirectory
 from bluelobster.db.embedded import DataDirectoryInUse, EmbeddedPostgres, EmbeddedPostgresError
 
 OWNER = Path(__file__).with_name("owner.py")
@@ -258,6 +260,22 @@ async def test_a_full_disk_is_named(data_dir: Path) -> None:
     (data_dir / "postgres.log").write_text('FATAL:  could not write file "x": No space left on device\n')
     with broken(data_dir), pytest.raises(EmbeddedPostgresError, match=r"the disk that holds .* is full"):
         await EmbeddedPostgres(data_dir, for_tests=True).start()
+
+
+async def test_a_disk_that_became_read_only_is_named(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_APPEND and not flags & os.O_CREAT:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return opened(path, flags, mode)
+
+    opened = os.open
+    monkeypatch.setattr("bluelobster.db.data_directory.os.open", refuse)
+    with broken(data_dir), pytest.raises(EmbeddedPostgresError, match="has become read-only"):
+        await EmbeddedPostgres(data_dir, for_tests=True).start()
+
+
+def test_a_log_that_is_gone_hides_no_failure(tmp_path: Path) -> None:
+    assert "cannot be read: No such file or directory" in str(DataDirectory(tmp_path).failure("PostgreSQL ended"))
 
 
 async def test_a_user_without_a_name_is_told_so(data_dir: Path) -> None:

@@ -1,6 +1,5 @@
 """The database's schema, and the key that seals its secrets."""
 
-import os
 from pathlib import Path
 
 import click
@@ -8,6 +7,7 @@ import click
 from bluelobster.access.sealing import new_key
 from bluelobster.admin.session import Wrong, run
 from bluelobster.parts import Parts
+from bluelobster.private_files import write_new_private
 
 
 @click.command("migrate")
@@ -25,11 +25,9 @@ def migrate_database() -> None:
 def secret_key(path: Path) -> None:
     """Make a secret key and write it to PATH, readable by you alone. Keep a copy: sealed secrets need it."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_new_private(path, new_key())
     except FileExistsError:
         raise Wrong(f"{path} exists already and is left as it is: secrets may be sealed with it") from None
     except OSError as error:
         raise Wrong(f"cannot write {path}: {error.strerror}") from error
-    with os.fdopen(descriptor, "w") as file:
-        file.write(new_key() + "\n")
     click.echo(f"{path} written; set BLUELOBSTER_SECRET_KEY_FILE={path.absolute()}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -76,13 +77,26 @@ class DataDirectory:
 
     def failure(self, what: str) -> EmbeddedPostgresError:
         """An error that says what failed and shows the end of the log."""
-        tail = "".join(self.log.read_text(errors="replace").splitlines(keepends=True)[-10:])
+        try:
+            tail = "".join(self.log.read_text(errors="replace").splitlines(keepends=True)[-10:])
+        except OSError as error:
+            return EmbeddedPostgresError(f"{what}, and {self.log} cannot be read: {error.strerror}")
+        if self._is_read_only():
+            return EmbeddedPostgresError(f"{what}: the file system that holds {self.path} has become read-only")
         if "No space left on device" in tail:
             what = f"{what}: the disk that holds {self.path} is full"
         elif "could not look up effective user ID" in tail:
             uid = os.geteuid()
             what = f"{what}: PostgreSQL needs a name for user {uid}, and this system has none (useradd --uid {uid} …)"
         return EmbeddedPostgresError(f"{what}. The end of {self.log}:\n{tail}")
+
+    def _is_read_only(self) -> bool:
+        """Not by how it is mounted: after an error of the disk that still reads `rw`."""
+        try:
+            os.close(os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
+        except OSError as error:
+            return error.errno == errno.EROFS
+        return False
 
     def socket_folder(self) -> Path:
         """A folder that only we enter, with a path short enough for a unix socket. Raises EmbeddedPostgresError."""

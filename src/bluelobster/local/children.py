@@ -40,7 +40,10 @@ class Child:
         raise ChildFailed(self.name, text)
 
     def last_lines(self) -> str:
-        lines = self.log.read_bytes()[self.log_begins :].decode(errors="replace").splitlines()
+        try:
+            lines = self.log.read_bytes()[self.log_begins :].decode(errors="replace").splitlines()
+        except OSError as error:
+            lines = [f"(the log cannot be read: {error.strerror})"]
         return "\n".join(f"  {line}" for line in lines[-LAST_LINES:])
 
     async def stop(self, patience_seconds: float) -> None:

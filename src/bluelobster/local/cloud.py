@@ -30,6 +30,7 @@ from bluelobster.local.owner import must_be_ours
 from bluelobster.local.ports import free_port, must_be_free, port_beside, url_here
 from bluelobster.local.setup import CREDENTIALS, TINY_LINUX_NEEDS, set_up
 from bluelobster.parts import assembled
+from bluelobster.private_files import write_private
 from bluelobster.process import complaints
 from bluelobster.settings import Settings
 from bluelobster.system_packages import FILTERING, QEMU, CannotInstall, ensure_packages
@@ -125,7 +126,7 @@ class Cloud:
         await self._start_child("worker", (*PYTHON, "bluelobster", "worker"), environment, 30)
         await self._start_child("api", (*PYTHON, "bluelobster", "api"), environment, 30)
         await self._until_healthy()
-        write_private(data / CREDENTIALS, {"api_url": self.api_url, "accounts": accounts})
+        write_private(data / CREDENTIALS, json.dumps({"api_url": self.api_url, "accounts": accounts}, indent=2))
 
     def _settings(self, dsn: str, port: int) -> Settings:
         """The settings of API and worker, with a secret key that is made once; `bluelobster admin` reads them too."""
@@ -141,7 +142,9 @@ class Cloud:
         except ValidationError as error:
             raise CloudError("\n".join(complaints(error))) from error
         must_be_key(settings)
-        write_private(data / OPERATOR_FILE, {"database_url": dsn, "secret_key_file": str(key_file)})
+        write_private(
+            data / OPERATOR_FILE, json.dumps({"database_url": dsn, "secret_key_file": str(key_file)}, indent=2)
+        )
         self.api_url = url_here(settings.api_host, settings.api_port)
         return settings
 
@@ -256,13 +259,3 @@ def prepare_filtering() -> None:
     except CannotInstall as error:
         say(f"{error}")
         say("Firewall rules filter little here; docs/firewall.md says what.")
-
-
-def write_private(path: Path, content: object) -> None:
-    """A file that its owner alone can read, replaced as a whole."""
-    text = content if isinstance(content, str) else json.dumps(content, indent=2)
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text + "\n")
-    aside.rename(path)
