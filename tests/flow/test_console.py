@@ -13,7 +13,7 @@ from bluelobster.access.keys import create_key
 from bluelobster.console import attempts, gateway, session, viewer
 from bluelobster.console.stream import Ended, TcpStream
 from bluelobster.db.pool import transaction
-from cloud import TestCloud, api_client, eventually, running_cloud
+from cloud import LAUNCH, TestCloud, api_client, eventually, running_cloud
 from people import member
 from viewers import NotLetIn, Viewer, plain_viewer, web_viewer
 
@@ -168,8 +168,11 @@ async def test_passwords_cannot_be_tried(cloud: TestCloud, instance: str, monkey
             pass
 
 
-async def test_consoles_are_limited(cloud: TestCloud, instance: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "MOST_SESSIONS", 1)
+@pytest.mark.parametrize("limit", ["MOST_SESSIONS", "MOST_OF_AN_ACCOUNT"])
+async def test_consoles_are_limited(
+    cloud: TestCloud, instance: str, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(session, limit, 1)
     first, second = await ticket_for(cloud, instance), await ticket_for(cloud, instance)
     async with web_viewer(first["websocket_url"]):
         with pytest.raises(NotLetIn, match="4429"):
@@ -308,3 +311,23 @@ async def test_it_ends_with_the_right_to_it(database: str, tmp_path: Path, who: 
 
 async def typed(cloud: TestCloud, vmid: int) -> bool:
     return bool(cloud.hypervisor.screen(vmid).keys)
+
+
+async def test_one_account_does_not_take_another_s_consoles(
+    cloud: TestCloud, instance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "MOST_OF_AN_ACCOUNT", 1)
+    accepted = (await cloud.stranger.post("/instances/launch-instance", json=LAUNCH)).json()
+
+    async def ready() -> bool:
+        shown = (await cloud.stranger.get(f"/instances/{accepted['vm_uuid']}")).json()
+        return bool(shown["power_status"] == "running" and shown["status"] == "rented")
+
+    await eventually(ready)
+    other = (await cloud.stranger.post(f"/instances/{accepted['vm_uuid']}/console")).json()
+    async with (
+        web_viewer((await ticket_for(cloud, instance))["websocket_url"]) as one,
+        web_viewer(other["websocket_url"]) as another,
+    ):
+        await typing_shows(one)
+        await typing_shows(another)

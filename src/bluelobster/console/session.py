@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol
@@ -25,6 +26,8 @@ from bluelobster.stopping import stop
 log = logging.getLogger(__name__)
 
 MOST_SESSIONS = 200
+# Of one account, so that nobody takes them all.
+MOST_OF_AN_ACCOUNT = 40
 OPENING_SECONDS = 20.0
 STALLED_SECONDS = 60.0
 LONGEST_SECONDS = 12 * 3600.0
@@ -64,6 +67,7 @@ class Sessions:
         self._parts = parts
         self._check_seconds = check_seconds
         self._open = 0
+        self._of_account: Counter[UUID] = Counter()
 
     @asynccontextmanager
     async def screen(self, ticket_id: UUID | None) -> AsyncIterator[Wire]:
@@ -71,9 +75,15 @@ class Sessions:
         if self._open >= MOST_SESSIONS:
             raise Refused(4429, CROWDED)
         self._open += 1
+        screen = None
         try:
             async with transaction(self._parts.pool) as tx:
-                screen = await use(tx, ticket_id, self._parts.clock.now()) if ticket_id else None
+                found = await use(tx, ticket_id, self._parts.clock.now()) if ticket_id else None
+                if found is not None and self._of_account[found.account_id] >= MOST_OF_AN_ACCOUNT:
+                    raise Refused(4429, CROWDED)
+                if found is not None:
+                    screen = found
+                    self._of_account[screen.account_id] += 1
             if screen is None or not await may_still(self._parts.pool, screen, self._parts.clock.now()):
                 raise Refused(4401, USED)
             if not screen.running:
@@ -82,6 +92,8 @@ class Sessions:
                 yield wire
         finally:
             self._open -= 1
+            if screen is not None:
+                self._of_account -= Counter([screen.account_id])
 
     @asynccontextmanager
     async def _opened(self, screen: Screen) -> AsyncIterator[Wire]:
