@@ -124,10 +124,10 @@ class Place:
 
 
 def refused_well(answer: httpx.Response, name: str) -> bool:
-    """A clear refusal, which names the field where it is the field's fault."""
+    """A clear refusal, which names the field where it is the field's fault: a body that is too large is not read."""
     said = answer.json()
     clear = 400 <= answer.status_code < 500 and {"error", "message"} <= said.keys()
-    return clear and (answer.status_code in {404, 409} or said["error"] in OF_ANOTHER_FIELD or name in answer.text)
+    return clear and (answer.status_code in {404, 409, 413} or said["error"] in OF_ANOTHER_FIELD or name in answer.text)
 
 
 def texts_in(value: Any) -> Iterator[str]:
