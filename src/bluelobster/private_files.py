@@ -11,13 +11,13 @@ def write_private(path: Path, text: str) -> None:
     aside = path.with_name(f"{path.name}.{os.getpid()}")
     _write(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE), text)
     aside.rename(path)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def write_new_private(path: Path, text: str) -> None:
     """Raises FileExistsError where there is one already, and OSError."""
     _write(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE), text)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def _write(descriptor: int, text: str) -> None:
@@ -27,7 +27,8 @@ def _write(descriptor: int, text: str) -> None:
         os.fsync(descriptor)
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in it durable: those that were just given, and those that were taken away."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

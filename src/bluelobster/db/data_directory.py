@@ -10,6 +10,8 @@ import stat
 import time
 from pathlib import Path
 
+from bluelobster.private_files import sync_folder
+
 # sun_path holds 107 bytes, and the server appends the longer of these two names to the folder.
 _LONGEST_SOCKET_FOLDER = 107 - len("/.s.PGSQL.5432.lock")
 _LARGEST_LOG = 4 * 1024 * 1024
@@ -116,11 +118,7 @@ class DataDirectory:
 
     def sync(self) -> None:
         """Makes renames in this folder durable."""
-        folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self.path)
 
 
 def _open_lock(path: Path) -> int:
