@@ -16,8 +16,6 @@ from pathlib import Path
 import psycopg
 import pytest
 import uvloop
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 from bluelobster.db.embedded import EmbeddedPostgres
 from bluelobster.db.migrate import migrate
@@ -28,11 +26,18 @@ from e2e.shared_cloud import end_shared_cloud
 from kept_connections import KeptConnection
 from run_folder import VARIABLE as RUN_FOLDER
 from run_folder import run_folder
+from side_by_side import Run, portions
 
 gc.enable()
 
-TOGETHER = ("tests/e2e/test_", "tests/wrapper/test_wrapper.py")
-FOLDERS_TOGETHER = ("tests/e2e/machines/",)
+TOGETHER = (
+    "tests/e2e/machines/",
+    "tests/e2e/test_iso.py",
+    "tests/e2e/test_machine.py",
+    "tests/e2e/test_standing.py",
+    "tests/e2e/test_up.py",
+    "tests/wrapper/test_wrapper.py",
+)
 ON_ASYNCIO = ("tests/e2e/", "tests/pvelocal/qemu/", "tests/db/")
 ROOM = 2 << 30
 PLANNER = "BLUELOBSTER_PLANNER"  # such as "enable_hashjoin=off enable_nestloop=off": answers depend on no plan
@@ -40,11 +45,11 @@ server = pytest.StashKey[tuple[EmbeddedPostgres, Path]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The process that starts the workers starts the server, with a migrated database to copy."""
+    """All processes of the run have one server, with a migrated database to copy."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # As in a shell's background job, and then for all that the tests start, too: no Ctrl-C would end it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if hasattr(config, "workerinput") or config.option.collectonly:
+    if config.option.collectonly:
         return
     folder = Path(tempfile.mkdtemp(prefix="bluelobster-test-", dir=memory()))
     postgres = EmbeddedPostgres(folder, for_tests=True)
@@ -129,26 +134,24 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], a
     return {"uvloop": uvloop.new_event_loop}
 
 
-class Together(LoadScopeScheduling):  # type: ignore[misc]
-    """Every test goes to the worker that is free, but those that share a machine or an installation stay together."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        if file.startswith(TOGETHER):
-            return file
-        return next((folder for folder in FOLDERS_TOGETHER if file.startswith(folder)), nodeid)
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    return Together(config, log)
-
-
 def pytest_collection_finish() -> None:
     """What was imported stays: the garbage collector need not look at it again and again."""
     gc.collect()
     gc.freeze()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first: those tests mostly wait, and the last one to begin decides when the run ends."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None and item.get_closest_marker("e2e") is None)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--processes", type=int, default=1, metavar="N", help="run tests in N processes at once")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    options = session.config.option
+    if options.processes < 2 or options.collectonly or session.testsfailed:
+        return None
+    Run(session, portions(session.items, TOGETHER, is_long)).go_on(options.processes)
+    return True
+
+
+def is_long(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) for name in ("long", "e2e"))

@@ -56,7 +56,7 @@ _SLIPCOVER = (_PYTHON, "-m", "slipcover")
 _COVERED = str(CHECKOUT / ".venv" / "covered.json")
 _LINES_PERCENT = "90"
 _IMAGE = ("-m", "pvelocal.images", "build", "TINY-LINUX", "--out", str(CHECKOUT / ".venv" / "tiny-linux.qcow2"))
-_WORKERS = ("-n", "4", "--dist", "loadscope", "--no-loadscope-reorder")
+_PROCESSES = ("--processes", "4")
 
 
 def types() -> Stage:
@@ -66,10 +66,9 @@ def types() -> Stage:
 
 def checks(real_guests: bool) -> tuple[Stage, ...]:
     """What goes on side by side, longest first. The image of the guests is built before the tests, so that none needs
-    the network; test modules are compiled once instead of by each of pytest's workers."""
+    the network."""
     image = (Stage("guest image", ((_PYTHON, *_IMAGE),)),) if real_guests else ()
     return (
-        Stage("test modules", ((*_PYTEST, "--collect-only", "--quiet"),)),
         *image,
         Stage("architecture", ((_PYTHON, str(_PROGRAMS / "lint-imports")),)),
         Stage("style", ((_PYTHON, "-m", "ruff", "check", "--quiet"),)),
@@ -80,7 +79,7 @@ def checks(real_guests: bool) -> tuple[Stage, ...]:
 def tests(real_guests: bool) -> tuple[Stage, ...]:
     """What comes after the checks, one after the other."""
     selected = () if real_guests else ("-m", "not e2e")
-    tests = (*_SLIPCOVER, "--json", "--out", _COVERED, "-m", "pytest", *_WORKERS, *selected)
+    tests = (*_SLIPCOVER, "--json", "--out", _COVERED, "-m", "pytest", *_PROCESSES, *selected)
     enough = (*_SLIPCOVER, "--merge", _COVERED, "--out", _COVERED, "--fail-under", _LINES_PERCENT)
     return (Stage("tests", (tests,)), Stage("coverage", (enough,)))
 
