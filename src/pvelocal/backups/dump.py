@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pvelocal.backups.chunks import Hold
 from pvelocal.backups.drives import DriveChoice, choose_drives, freezes
-from pvelocal.backups.index import BackedUpDisk, Backup, ChunkMap, Index, chunk_length
+from pvelocal.backups.index import BackedUpDisk, Backup, ChunkMap, Index, bytes_of
 from pvelocal.backups.lines import clock, end_lines, moment
 from pvelocal.backups.notes import render_notes
 from pvelocal.backups.progress import Progress
@@ -146,7 +146,7 @@ async def _store(
 ) -> dict[str, ChunkMap]:
     tally = Tally(total=sum(snapshot.size for snapshot in snapshots))
     for snapshot in snapshots:
-        dirty = sum(chunk_length(snapshot.size, position) for position in changed_positions(snapshot))
+        dirty = bytes_of(snapshot.size, changed_positions(snapshot))
         tally.target += dirty
         if running:
             log(f"INFO: {snapshot.slot}: dirty-bitmap status: {_bitmap_status(snapshot, dirty)}")

@@ -4,7 +4,7 @@ A file of lines of JSON: first everything that lists show, then the chunks of ea
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -119,3 +119,10 @@ def chunk_count(size: int) -> int:
 def chunk_length(size: int, position: int) -> int:
     """Bytes of one chunk of a disk."""
     return min(CHUNK_SIZE, size - position * CHUNK_SIZE)
+
+
+def bytes_of(size: int, positions: Collection[int]) -> int:
+    """Bytes of some chunks of a disk."""
+    last = chunk_count(size) - 1
+    missing = CHUNK_SIZE - chunk_length(size, last) if last in positions else 0
+    return len(positions) * CHUNK_SIZE - missing

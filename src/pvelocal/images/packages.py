@@ -41,8 +41,11 @@ class Archive:
         self._apt_get, self._dpkg_deb = require("apt-get", "dpkg-deb")
         for directory in (self._root / "lists" / "partial", self._root / "archives" / "partial", self._debs):
             directory.mkdir(parents=True, exist_ok=True)
-        # An empty status file: nothing counts as installed, so that every dependency is named.
-        (self._root / "status").touch()
+        # An empty status file: nothing counts as installed, so that every dependency is named. Whenever it is younger
+        # than what apt knows, apt reads all its lists anew.
+        status = self._root / "status"
+        if not status.exists():
+            status.touch()
         self._lists = _SYSTEM_LISTS
 
     def resolve(self, names: Iterable[str]) -> tuple[Package, ...]:
