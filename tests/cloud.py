@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any, LiteralString
-from uuid import UUID
+from tempfile import TemporaryDirectory
+from typing import Any, LiteralString, NamedTuple
+from uuid import UUID, uuid4
 
 import httpx
 from fastapi import FastAPI
@@ -26,7 +28,7 @@ from bluelobster.catalog.gpus import save_gpu
 from bluelobster.catalog.hosts import Capacity, NewHost, save_host
 from bluelobster.catalog.templates import KNOWN, place_image, save_template
 from bluelobster.console.gateway import running_gateway
-from bluelobster.db.pool import transaction
+from bluelobster.db.pool import Tx, transaction
 from bluelobster.demonstration import seed
 from bluelobster.http.errors import NotFound
 from bluelobster.instances.delete import request_deletion
@@ -38,6 +40,7 @@ from bluelobster.settings import Settings
 from bluelobster.stopping import stop
 from bluelobster.tasks.spawn import Origin
 from bluelobster.worker import work
+from pvelocal.certificate import load_certificate
 from pvelocal.gpus import GpuMapping
 from pvelocal.node import NodeSettings
 from pvelocal.running import RunningNode, running_node
@@ -75,6 +78,14 @@ NETWORK = IPv4Network("127.64.0.0/25")
 PAYS_LATER = "update accounts set pays = 'invoice', credit_limit_cents = 100000000 where id = %s"
 
 
+class Keys(NamedTuple):
+    """API keys of the accounts that every test has."""
+
+    customer: str
+    staff: str
+    stranger: str
+
+
 @dataclass
 class TestCloud:
     """What a test works with. `customer` and `staff` are API clients with a key of theirs."""
@@ -93,11 +104,8 @@ class TestCloud:
 
     async def client(self, name: str, kind: Kind = "customer", role: Role = "owner") -> httpx.AsyncClient:
         """An API client of a new account."""
-        now = self.parts.clock.now()
         async with transaction(self.parts.pool) as tx:
-            account_id = await create_account(tx, name, kind, now)
-            await tx.execute(PAYS_LATER, (account_id,))
-            key = await create_key(tx, account_id, "test", role, now)
+            key = await account_with_key(tx, name, kind, role, self.parts.clock.now())
         return api_client(self.app, key)
 
     async def launch(self, **changes: Any) -> dict[str, Any]:
@@ -222,9 +230,16 @@ def api_client(app: FastAPI, key: str | None) -> httpx.AsyncClient:
 
 @asynccontextmanager
 async def running_cloud(
-    database: str, folder: Path, *, worker: bool = True, idle_seconds: float = 30, **changes: Any
+    database: str,
+    folder: Path,
+    *,
+    worker: bool = True,
+    idle_seconds: float = 30,
+    keys: Keys | None = None,
+    **changes: Any,
 ) -> AsyncIterator[TestCloud]:
-    """Everything, started; without `worker` operations stay queued. `changes` are settings."""
+    """Everything, started; without `worker` operations stay queued. `keys` are those of the accounts that the database
+    has already, beside a catalogue; `changes` are settings."""
     usual = {
         "database_url": database,
         "secret_key": SecretStr(new_key()),
@@ -239,22 +254,42 @@ async def running_cloud(
         gpus=(GpuMapping("a4000-0", "A4000", 1), GpuMapping("a4000-1", "A4000", 1)),
         durable=False,
     )
+    as_in_an_earlier_life(folder / "node", node_settings.name)
     async with AsyncExitStack() as stack:
         node = await stack.enter_async_context(running_node(node_settings, hypervisor, control=True))
         parts = await stack.enter_async_context(assembled(settings))
         app = new_app()
         attach(app, parts)
         app.state.console = await stack.enter_async_context(running_gateway(parts, settings))
-        await stock(parts, node, folder / "node")
-        nobody = api_client(app, None)
-        cloud = TestCloud(settings, parts, app, node, hypervisor, nobody, nobody, nobody, "")
-        cloud.customer = await cloud.client("customer")
-        cloud.staff = await cloud.client("staff", "staff", "staff")
-        cloud.stranger = await cloud.client("stranger")
-        cloud.key = cloud.customer.headers["X-API-Key"]
+        put_image(folder / "node")
+        async with transaction(parts.pool) as tx:
+            if keys is None:
+                await stock(tx)
+            await add_host(tx, parts, node)
+            if keys is None:
+                keys = await accounts(tx, parts.clock.now())
+        customer, staff, stranger = (api_client(app, key) for key in keys)
+        cloud = TestCloud(settings, parts, app, node, hypervisor, customer, staff, stranger, keys.customer)
         if worker:
             await stack.enter_async_context(cloud.worker())
         yield cloud
+
+
+def as_in_an_earlier_life(data: Path, name: str) -> None:
+    """A node's data with what a node makes itself at its first start."""
+    data.mkdir(mode=0o700)
+    for file, content in made_at_a_first_start(name).items():
+        (data / file).write_bytes(content)
+        (data / file).chmod(0o600)
+
+
+@cache
+def made_at_a_first_start(name: str) -> dict[str, bytes]:
+    """Its token and its certificate, which takes as long to make as a test takes to ask it something."""
+    with TemporaryDirectory() as folder:
+        load_certificate(Path(folder), name)
+        files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+    return {**files, "token": str(uuid4()).encode()}
 
 
 def new_app() -> FastAPI:
@@ -276,30 +311,52 @@ def settings_of_tests() -> Settings:
     return Settings(database_url="unused", **IN_TESTS)
 
 
-async def stock(parts: Parts, node: RunningNode, data: Path) -> None:
-    """A catalogue, the node as a host with room for a few machines, and a template."""
+def put_image(data: Path) -> None:
+    """What the template is made of."""
     image = data / "import" / "tiny-linux.qcow2"
     image.parent.mkdir(exist_ok=True)
     image.write_bytes(IMAGE)
-    now = parts.clock.now()
+
+
+async def stock(tx: Tx) -> None:
+    """A catalogue with a template."""
+    await seed(tx, NETWORK)
+    await save_template(tx, KNOWN["TINY-LINUX"])
+
+
+async def add_host(tx: Tx, parts: Parts, node: RunningNode) -> None:
+    """The node as a host with room for a few machines."""
     token = f"{node.token.id}={node.token.secret}"
     endpoint = Endpoint(url=node.url, token=token, fingerprint=node.fingerprint)
-    async with transaction(parts.pool) as tx:
-        await seed(tx, NETWORK)
-        capacity = Capacity(vcpus=256, memory_gb=1024, disk_gb=20_000)
-        host = NewHost(
-            "px1",
-            "us-east-1",
-            endpoint,
-            "px1",
-            "local",
-            "vmbr0",
-            capacity,
-            iso_storage="local",
-            backup_storage="backup",
-        )
-        await save_host(tx, host, parts.seal, now)
-        for mapping in ("a4000-0", "a4000-1"):
-            await save_gpu(tx, "px1", "A4000", mapping)
-        await save_template(tx, KNOWN["TINY-LINUX"])
-        await place_image(tx, "TINY-LINUX", "px1", "local:import/tiny-linux.qcow2")
+    capacity = Capacity(vcpus=256, memory_gb=1024, disk_gb=20_000)
+    host = NewHost(
+        "px1",
+        "us-east-1",
+        endpoint,
+        "px1",
+        "local",
+        "vmbr0",
+        capacity,
+        iso_storage="local",
+        backup_storage="backup",
+    )
+    await save_host(tx, host, parts.seal, parts.clock.now())
+    for mapping in ("a4000-0", "a4000-1"):
+        await save_gpu(tx, "px1", "A4000", mapping)
+    await place_image(tx, "TINY-LINUX", "px1", "local:import/tiny-linux.qcow2")
+
+
+async def accounts(tx: Tx, now: datetime) -> Keys:
+    """The accounts that every test has."""
+    return Keys(
+        await account_with_key(tx, "customer", "customer", "owner", now),
+        await account_with_key(tx, "staff", "staff", "staff", now),
+        await account_with_key(tx, "stranger", "customer", "owner", now),
+    )
+
+
+async def account_with_key(tx: Tx, name: str, kind: Kind, role: Role, now: datetime) -> str:
+    """A new account that pays later, and a key of it."""
+    account_id = await create_account(tx, name, kind, now)
+    await tx.execute(PAYS_LATER, (account_id,))
+    return await create_key(tx, account_id, "test", role, now)

@@ -20,9 +20,10 @@ import uvloop
 from bluelobster.db.embedded import EmbeddedPostgres
 from bluelobster.db.migrate import migrate
 from bluelobster.db.pool import Pool
-from cloud import TestCloud, running_cloud
+from cloud import Keys, TestCloud, running_cloud
 from databases import ADDRESS, TEMPLATE, new_database, renewed_database
 from e2e.shared_cloud import end_shared_cloud
+from furnished import furnished_database
 from kept_connections import KeptConnection
 from run_folder import VARIABLE as RUN_FOLDER
 from run_folder import run_folder
@@ -41,6 +42,8 @@ TOGETHER = (
 ON_ASYNCIO = ("tests/e2e/", "tests/pvelocal/qemu/", "tests/db/")
 ROOM = 2 << 30
 PLANNER = "BLUELOBSTER_PLANNER"  # such as "enable_hashjoin=off enable_nestloop=off": answers depend on no plan
+Furnished = tuple[str, Keys | None]
+
 server = pytest.StashKey[tuple[EmbeddedPostgres, Path]]()
 
 
@@ -114,15 +117,27 @@ def database(connections_are_kept: None, request: pytest.FixtureRequest) -> Iter
 
 
 @pytest.fixture
-async def cloud(database: str, tmp_path: Path) -> AsyncIterator[TestCloud]:
-    async with running_cloud(database, tmp_path) as running:
+async def furnished(connections_are_kept: None, request: pytest.FixtureRequest) -> AsyncIterator[Furnished]:
+    """A database to begin with, and the keys of the accounts in it."""
+    if request.node.get_closest_marker("own_database"):
+        with new_database() as address:
+            yield address, None
+    else:
+        yield await furnished_database()
+
+
+@pytest.fixture
+async def cloud(furnished: Furnished, tmp_path: Path) -> AsyncIterator[TestCloud]:
+    database, keys = furnished
+    async with running_cloud(database, tmp_path, keys=keys) as running:
         yield running
 
 
 @pytest.fixture
-async def idle_cloud(database: str, tmp_path: Path) -> AsyncIterator[TestCloud]:
+async def idle_cloud(furnished: Furnished, tmp_path: Path) -> AsyncIterator[TestCloud]:
     """A cloud without a worker: what is asked for stays queued."""
-    async with running_cloud(database, tmp_path, worker=False) as running:
+    database, keys = furnished
+    async with running_cloud(database, tmp_path, keys=keys, worker=False) as running:
         yield running
 
 

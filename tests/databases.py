@@ -13,9 +13,13 @@ from kept_connections import KeptConnection
 TEMPLATE = "bluelobster_template"
 ADDRESS = "BLUELOBSTER_TEST_SERVER"
 
-# What the migrations wrote is kept aside, each table under the whole name of its original.
+# Two states are kept aside, each in a schema of its own with every table under the whole name of its original: what the
+# migrations wrote, and what a cloud begins with.
+AS_MIGRATED, FURNISHED = "as_migrated", "furnished"
 MAKE_IT_RENEWABLE = """
 create schema renewal;
+
+create table renewal.sequences (state text, name text, value bigint);
 
 create function renewal.tables() returns setof text language sql as $$
     select format('%I.%I', n.nspname, c.relname)
@@ -23,7 +27,20 @@ create function renewal.tables() returns setof text language sql as $$
     where n.nspname in ('public', 'absurd') and c.relkind = 'r' and pg_relation_size(c.oid) > 0
 $$;
 
-create function renewal.renew() returns void language plpgsql
+create function renewal.keep(state text) returns void language plpgsql as $$
+declare
+    name text;
+begin
+    execute format('create schema %I', state);
+    for name in select renewal.tables() loop
+        execute format('create table %I.%I as select * from %s', state, name, name);
+    end loop;
+    insert into renewal.sequences
+    select state, format('%I.%I', schemaname, sequencename), last_value from pg_sequences where last_value is not null;
+end
+$$;
+
+create function renewal.renew(to_state text) returns void language plpgsql
 set session_replication_role = replica as $$
 declare
     name text;
@@ -31,21 +48,12 @@ begin
     for name in select renewal.tables() loop
         execute 'delete from ' || name;
     end loop;
-    for name in select relname from pg_class where relnamespace = 'renewal'::regnamespace and relkind = 'r' loop
-        execute format('insert into %s overriding system value select * from renewal.%I', name, name);
+    for name in select relname from pg_class where relnamespace = to_state::regnamespace and relkind = 'r' loop
+        execute format('insert into %s overriding system value select * from %I.%I', name, to_state, name);
     end loop;
     perform setval(format('%I.%I', schemaname, sequencename), start_value, false)
     from pg_sequences where last_value is not null;
-end
-$$;
-
-do $$
-declare
-    name text;
-begin
-    for name in select renewal.tables() loop
-        execute format('create table renewal.%I as select * from %s', name, name);
-    end loop;
+    perform setval(s.name, s.value) from renewal.sequences s where s.state = to_state;
 end
 $$;
 """
@@ -77,13 +85,18 @@ def new_database() -> Iterator[str]:
         connection.execute(f"drop database {name} with (force)")
 
 
-def renewed_database() -> str:
-    """The address of this process' own, in which nothing is but what migrations write."""
+def renewed_database(state: str = AS_MIGRATED) -> str:
+    """The address of this process' own, as it was when that state was kept."""
     connection = keeper()
     connection.execute(END_THE_OTHERS, (KeptConnection.pids(),))
     KeptConnection.forget_all_but({pid for (pid,) in connection.execute(PIDS)})
-    connection.execute("select renewal.renew()")
+    connection.execute("select renewal.renew(%s)", (state,))
     return KeptConnection.database
+
+
+def keep(state: str) -> None:
+    """Have this process' own renewed to what it is now, whenever that state is asked for."""
+    keeper().execute("select renewal.keep(%s)", (state,))
 
 
 @cache
@@ -92,4 +105,5 @@ def keeper() -> psycopg.Connection:
     KeptConnection.database = made(f"shared_{uuid4().hex}")
     connection = psycopg.connect(KeptConnection.database, autocommit=True)
     connection.execute(MAKE_IT_RENEWABLE)
+    connection.execute("select renewal.keep(%s)", (AS_MIGRATED,))
     return connection

@@ -72,7 +72,7 @@ def runs_out(cloud: LocalCloud, staff: httpx.Client, key: Path) -> None:
         pay(staff, account, refused.json()["missing_cents"])
         told(debtor, "billing.good_standing")
         eventually(lambda: is_power(debtor, path, "running"), PATIENCE)
-        eventually(shell.knocks, PATIENCE)
+        eventually(lambda: cloud.machines(instance_id), PATIENCE)
 
         terms = staff.get("/admin/billing-terms").json()
         done(staff.put("/admin/billing-terms", json={**terms, "deletion_after_hours": 0}))

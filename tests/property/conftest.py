@@ -27,7 +27,7 @@ ALWAYS = settings(
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-EVERY_DAY = settings(ALWAYS, max_examples=25, derandomize=True)
+EVERY_DAY = settings(ALWAYS, max_examples=16, derandomize=True)
 MANY = settings(ALWAYS, max_examples=int(WANTED or 1))
 PROFILE = MANY if WANTED else EVERY_DAY
 

@@ -4,7 +4,7 @@ A history is a dozen random commands: launches whose names collide, deletions, p
 accounts, faults of the node, a worker that is restarted or killed. The truths are looked at after every command, and
 all of them once the faults are gone and every task has ended.
 
-The same twenty-five histories are run every day. For many more, and other ones each time:
+The same sixteen histories are run every day. For many more, and other ones each time:
 
     BLUELOBSTER_HISTORIES=1000 ./bluelobster test tests/property
 """

@@ -49,9 +49,9 @@ REACH_THE_HYPERVISOR = LAUNCHES | {
 # What a guest is told besides can only be compared where the customer does not write it.
 WITHOUT_USER_DATA = "launch_standard_instance"
 TOLD = ("username", "ssh_key", "password")
-SHARES = 7
+SHARES = 12
 # Of those that differ in their first step only.
-EVERY_FOURTH = 4
+AS_STAFF = 4
 # What no field may be without.
 ALWAYS = ("\x00", "\ud800", "x" * 70_000)
 ROOM = """update hosts set disk_gb = case when %s then 100000 else disk_gb_used end, memory_gb = 10000, vcpus = 10000
@@ -177,6 +177,8 @@ def nasty_for(one: Field, number: int) -> Iterator[tuple[str, str]]:
     bare: tuple[str, ...]
     if one.operation not in REACH_THE_HYPERVISOR:
         texts, bare = NASTY[number % SHARES :: SHARES], ALWAYS
+    elif one.operation in LAUNCHES and one.operation != WITHOUT_USER_DATA:
+        texts, bare = NASTY[number % AS_STAFF :: AS_STAFF], ALWAYS
     else:
         texts, bare = NASTY, (*CONTROL, *LENGTHS) if inside != "{}" else ()
     yield from ((text, inside) for text in texts)
@@ -195,7 +197,7 @@ async def problems(place: Place, tried: Sequence[Field]) -> list[str]:
 async def test_nasty_text_in_launches(place: Place) -> None:
     tried = [each for each in in_bodies(place.cloud) if each.operation in LAUNCHES]
     assert await problems(place, tried) == []
-    assert len(place.launches) > 2 * len(NASTY) - 20
+    assert len(place.launches) > 1.5 * len(NASTY)
     await nothing_but_what_was_meant(place)
 
 
@@ -236,7 +238,7 @@ async def nothing_but_what_was_meant(place: Place) -> None:
     launched: list[tuple[str, Any, dict[str, Any]]] = []
     async with cloud.worker():
         for number, ((operation, _), nasty) in enumerate(place.launches.items()):
-            if operation != WITHOUT_USER_DATA and number % EVERY_FOURTH:
+            if operation != WITHOUT_USER_DATA and number % AS_STAFF:
                 continue
             body = {**VALID[operation], "name": f"machine-{len(launched)}", **nasty}
             if operation == WITHOUT_USER_DATA:
