@@ -123,7 +123,7 @@ async def test_a_request_of_another_team_is_another_request(idle_cloud: TestClou
 
 
 async def test_a_key_that_is_rotated_counts_on(database: str, tmp_path: Path) -> None:
-    few = {"rate_per_second": 0.001, "rate_burst": 4}
+    few: dict[str, Any] = {"rate_per_second": 0.001, "rate_burst": 4}
     async with running_cloud(database, tmp_path, worker=False, **few) as cloud:
         key = (await cloud.customer.post("/keys", json={"name": "ci", "role": "admin"})).json()
         rotating = api_client(cloud.app, key["api_key"])

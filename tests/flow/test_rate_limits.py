@@ -28,7 +28,12 @@ needs_redis = pytest.mark.skipif(PROGRAM is None, reason="redis-tools is not ins
 PATIENT = 10.0
 SLOW = Rate(per_second=10, burst=3)
 # No test takes the 100 s in which one of these comes back.
-FEW = {"rate_per_second": 0.01, "rate_burst": 5, "stranger_rate_per_second": 0.01, "stranger_rate_burst": 3}
+FEW: dict[str, Any] = {
+    "rate_per_second": 0.01,
+    "rate_burst": 5,
+    "stranger_rate_per_second": 0.01,
+    "stranger_rate_burst": 3,
+}
 
 
 class Watch:
@@ -149,7 +154,7 @@ async def test_who_is_known_is_not_locked_out_by_a_neighbour(limited: TestCloud)
 
 
 async def test_an_address_is_let_in_again(database: str, tmp_path: Path) -> None:
-    quick = {"stranger_rate_per_second": 5.0, "stranger_rate_burst": 1}
+    quick: dict[str, Any] = {"stranger_rate_per_second": 5.0, "stranger_rate_burst": 1}
     async with running_cloud(database, tmp_path, worker=False, **quick) as cloud:
         nobody = api_client(cloud.app, None)
         assert await statuses(nobody, 2) == [401, 429]
