@@ -277,7 +277,7 @@ async def running_cloud(
 
 def as_in_an_earlier_life(data: Path, name: str) -> None:
     """A node's data with what a node makes itself at its first start."""
-    data.mkdir(mode=0o700)
+    data.mkdir(mode=0o700, parents=True)
     for file, content in made_at_a_first_start(name).items():
         (data / file).write_bytes(content)
         (data / file).chmod(0o600)

@@ -30,10 +30,14 @@ $$;
 create function renewal.keep(state text) returns void language plpgsql as $$
 declare
     name text;
+    is_used boolean;
 begin
     execute format('create schema %I', state);
     for name in select renewal.tables() loop
-        execute format('create table %I.%I as select * from %s', state, name, name);
+        execute format('select exists (select from %s)', name) into is_used;
+        if is_used then
+            execute format('create table %I.%I as select * from %s', state, name, name);
+        end if;
     end loop;
     insert into renewal.sequences
     select state, format('%I.%I', schemaname, sequencename), last_value from pg_sequences where last_value is not null;

@@ -24,27 +24,23 @@ Portion = list[pytest.Item]
 
 
 def portions(
-    items: Sequence[pytest.Item], together: Sequence[str], is_long: Callable[[pytest.Item], bool]
+    items: Sequence[pytest.Item], together: Sequence[Sequence[str]], is_long: Callable[[pytest.Item], bool]
 ) -> list[Portion]:
-    """What a process takes at once. `together` are beginnings of the names of what stays together. What is long is
-    taken first, and alone: such tests mostly wait, and the last one to begin decides when the run ends."""
-
-    def place(item: pytest.Item) -> str:
-        file = item.nodeid.partition("::")[0]
-        return next((start for start in together if file.startswith(start)), file)
-
-    early: list[Portion] = []
-    late: list[Portion] = []
-    for name, group in groupby(sorted(items, key=place), place):
-        whole = list(group)
-        long = [item for item in whole if is_long(item)]
-        short = [item for item in whole if not is_long(item)]
-        if name in together:
-            early.append(whole)
-        else:
-            early += [[item] for item in long]
-            late += [short[start : start + AT_ONCE] for start in range(0, len(short), AT_ONCE)]
-    return early + late
+    """What a process takes at once. Each of `together` has beginnings of the names of what one process does, in order.
+    What is long comes next, and alone: such tests mostly wait, and the last one to begin decides when the run ends."""
+    whole: list[Portion] = []
+    for names in together:
+        found = [item for name in names for item in items if item.nodeid.startswith(name)]
+        whole += [found] if found else []
+    taken = {item for portion in whole for item in portion}
+    left = [item for item in items if item not in taken]
+    long = [[item] for item in left if is_long(item)]
+    short = [item for item in left if not is_long(item)]
+    few: list[Portion] = []
+    for _, group in groupby(short, lambda item: item.path):
+        tests = list(group)
+        few += [tests[start : start + AT_ONCE] for start in range(0, len(tests), AT_ONCE)]
+    return [*whole, *long, *few]
 
 
 @dataclass

@@ -42,14 +42,15 @@ def with_moving_address(spec: GuestSpec) -> GuestSpec:
     return replace(spec, nics=(*spec.nics, nic(f"{MOVING}/24", 2)))
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], what: str, hypervisor: QemuHypervisor | None = None) -> None:
     """Wait until something is so."""
     try:
         async with asyncio.timeout(SECONDS):
             while not await condition():
                 await asyncio.sleep(0.1)
     except TimeoutError:
-        pytest.fail(f"never happened: {what}")
+        seen = f"{await hypervisor.counters(VMID)}\n{await hypervisor.console(VMID)}" if hypervisor else ""
+        pytest.fail(f"never happened: {what}\n{seen}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Machine:
                 return False
             return True
 
-        await until(answers, "the agent answers")
+        await until(answers, "the agent answers", self.hypervisor)
 
     async def counters(self, wanted: Callable[[Counters], bool], what: str) -> Counters:
         """Wait until the counters are so."""
