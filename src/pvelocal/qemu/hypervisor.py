@@ -17,10 +17,11 @@ from pvelocal.hypervisor import (
     PowerState,
     SnapshotRequest,
 )
-from pvelocal.qemu import accelerator, disks, guest_agent
+from pvelocal.qemu import accelerator, disks
 from pvelocal.qemu.cards import plug_card, unplug_card
 from pvelocal.qemu.command import AGENT_DEVICE, SERIAL_DEVICE, Accelerator, Machine, command_line, disk_node
 from pvelocal.qemu.freezes import Freezes
+from pvelocal.qemu.guest_agent import GuestAgent
 from pvelocal.qemu.guest_files import GuestDirectory, GuestFiles, GuestRecord
 from pvelocal.qemu.lan import Lans
 from pvelocal.qemu.meter import BALLOON_PATH, Meter
@@ -66,7 +67,7 @@ class QemuHypervisor:
         self._lans = Lans()
         self._has_lans = False
         self._power_locks: dict[int, asyncio.Lock] = {}
-        self._agent_locks: dict[int, asyncio.Lock] = {}
+        self._agents: dict[int, GuestAgent] = {}
         self._freezes = Freezes(self.agent, lambda vmid: self._process(vmid) is not None)
 
     @property
@@ -105,9 +106,9 @@ class QemuHypervisor:
         for files in self._guests.guests():
             await clear_leftovers(self._monitor(files.vmid) if files in running else None, files)
         for files in running:
+            await self._attend(files.vmid)
             if files.frozen.exists():
                 self._freezes.thaw(files)
-            await self._watch_memory(files.vmid)
             if record := records.get(files.vmid):
                 self._join_lans(files, record.nics)
 
@@ -116,11 +117,14 @@ class QemuHypervisor:
         await self._freezes.close()
         if not keep_guests:
             await asyncio.gather(*(self._end(files.vmid) for files in self._guests.guests()))
+        for agent in self._agents.values():
+            await agent.close()
         for monitor in self._monitors.values():
             await monitor.close()
         self._lans.close()
         await self._opened.wiring.close(keep=any(find_process(files.pid_file) for files in self._guests.guests()))
         self._monitors.clear()
+        self._agents.clear()
         self._meters.clear()
 
     async def create_disk(self, path: Path, size_bytes: int, image: Path | None) -> None:
@@ -178,7 +182,7 @@ class QemuHypervisor:
                 raise
             self._join_lans(files, spec.nics)
             await self.apply_firewall(spec.vmid, spec.firewall)
-            await self._watch_memory(spec.vmid)
+            await self._attend(spec.vmid)
 
     async def stop(self, vmid: int) -> None:
         """Pull the plug; a stopped guest stays stopped."""
@@ -297,9 +301,8 @@ class QemuHypervisor:
             raise AgentUnavailable("No QEMU guest agent configured")
         if not await self._agent_listens(vmid):
             raise AgentUnavailable("QEMU guest agent is not running")
-        async with self._agent_locks.setdefault(vmid, asyncio.Lock()):
-            seconds = _FREEZE_SECONDS if command == "guest-fsfreeze-freeze" else _AGENT_SECONDS
-            return await guest_agent.ask(self._guests.guest(vmid).agent, command, seconds)
+        seconds = _FREEZE_SECONDS if command == "guest-fsfreeze-freeze" else _AGENT_SECONDS
+        return await self._agent(vmid).ask(command, seconds)
 
     async def open_display(self, vmid: int, password: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to the guest's screen, with a password of its own; HypervisorError for a stopped guest."""
@@ -317,7 +320,6 @@ class QemuHypervisor:
             raise HypervisorError(f"VM {vmid} is running")
         await self._let_go(vmid)
         self._power_locks.pop(vmid, None)
-        self._agent_locks.pop(vmid, None)
         self._guests.guest(vmid).remove()
 
     def guests(self) -> list[int]:
@@ -356,10 +358,12 @@ class QemuHypervisor:
         for nic in nics:
             self._lans.join(files.sockets, files.vmid, nic)
 
-    async def _watch_memory(self, vmid: int) -> None:
+    async def _attend(self, vmid: int) -> None:
+        """Know its memory, and be there for its agent."""
         await self._monitor(vmid).execute(
             "qom-set", path=BALLOON_PATH, property="guest-stats-polling-interval", value=_BALLOON_POLL_SECONDS
         )
+        await self._agent(vmid).connect()
 
     async def _press_power_button(self, vmid: int, process: Process) -> None:
         try:
@@ -367,6 +371,9 @@ class QemuHypervisor:
         except HypervisorError:
             if process.alive:
                 raise
+
+    def _agent(self, vmid: int) -> GuestAgent:
+        return self._agents.setdefault(vmid, GuestAgent(self._guests.guest(vmid).agent))
 
     async def _agent_listens(self, vmid: int) -> bool:
         """Whether something inside has opened the agent's channel: saves waiting for an answer that cannot come."""
@@ -394,6 +401,6 @@ class QemuHypervisor:
             self._lans.leave(files.sockets, vmid, nic.index)
         self._firewalls.pop(vmid, None)
         await self._opened.wiring.disconnect(vmid, record.nics if record else ())
-        monitor = self._monitors.pop(vmid, None)
-        if monitor is not None:
-            await monitor.close()
+        for connection in (self._monitors.pop(vmid, None), self._agents.pop(vmid, None)):
+            if connection is not None:
+                await connection.close()

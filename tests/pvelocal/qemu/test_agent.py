@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pvelocal.hypervisor import AgentUnavailable, HypervisorError
-from pvelocal.qemu.guest_agent import ask
+from pvelocal.qemu.guest_agent import GuestAgent
 from pvelocal.qemu.meter import network_bytes
 
 Answer = Callable[[dict[str, Any]], dict[str, Any] | bytes | None]
@@ -49,10 +49,39 @@ async def agent(path: Path, answer: Answer, leftover: bytes = b"") -> AsyncItera
             await gone.wait()
 
 
+async def ask(path: Path, command: str, seconds: float) -> object:
+    """Once, and hang up."""
+    agent = GuestAgent(path)
+    try:
+        return await agent.ask(command, seconds)
+    finally:
+        await agent.close()
+
+
 async def test_answers(tmp_path: Path) -> None:
     async with agent(tmp_path / "a", lambda command: {"return": {"host-name": "web-1"}}) as asked:
         assert await ask(tmp_path / "a", "guest-get-host-name", 5) == {"host-name": "web-1"}
     assert [command["execute"] for command in asked] == ["guest-sync-delimited", "guest-get-host-name"]
+
+
+async def test_one_connection_serves_until_it_breaks(tmp_path: Path) -> None:
+    connections: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        while line := await reader.readline():
+            command = json.loads(line.rpartition(b"\xff")[2])
+            writer.write(json.dumps({"return": command.get("arguments", {}).get("id")}).encode() + b"\n")
+        writer.close()
+
+    guest_agent = GuestAgent(tmp_path / "a")
+    async with await asyncio.start_unix_server(serve, tmp_path / "a"):
+        assert [await guest_agent.ask("guest-ping", 5) for _ in range(2)] == [None, None]
+        assert len(connections) == 1
+        connections[0].close()
+        assert await guest_agent.ask("guest-ping", 5) is None
+        assert len(connections) == 2
+        await guest_agent.close()
 
 
 async def test_skips_what_others_left_unread(tmp_path: Path) -> None:
