@@ -110,10 +110,13 @@ class Run:
             for connection in wait(list(speaking)):
                 worker = speaking[cast("Connection", connection)]
                 try:
-                    self._hear(worker, *worker.words.recv())
-                except EOFError:
+                    event, what = worker.words.recv()
+                except (EOFError, OSError):
+                    # It has ended, maybe in the middle of a word.
                     del speaking[worker.words]
                     worker.has_ended()
+                else:
+                    self._hear(worker, event, what)
             if self.session.shouldfail:
                 raise self.session.Failed(self.session.shouldfail)
 
