@@ -2,6 +2,7 @@
 
 import signal
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -23,6 +24,7 @@ async def kill_worker(cloud: TestCloud, point: str, log: Path) -> None:
 async def test_killed_while_launching(idle_cloud: TestCloud, tmp_path: Path, point: str) -> None:
     accepted = await idle_cloud.launch(user_data=SCRIPT)
     await kill_worker(idle_cloud, point, tmp_path / "log")
+    assert list(Path(gettempdir()).glob(f"*/*{accepted['vm_uuid']}*")) == []
     async with idle_cloud.worker():
         await idle_cloud.completed(accepted["task_id"])
         await idle_cloud.customer.delete(f"/instances/{accepted['vm_uuid']}")

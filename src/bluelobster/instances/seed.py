@@ -3,7 +3,7 @@ knows the machine's name and addresses, and removed with the machine."""
 
 import asyncio
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 from uuid import UUID
 
 from bluelobster.access.sealing import Seal
@@ -54,9 +54,10 @@ async def bring_seed(machine: Machine, node: Node) -> None:
     user_data = node.seal.unseal(machine.user_data_sealed, user_data_purpose(machine.id))
     script = None if machine.has_cloud_init else script_of(user_data)
     storage, file = machine.seed_volume.split(":iso/")
-    with TemporaryDirectory(prefix="bluelobster-") as folder:
-        path = Path(folder) / file
-        await asyncio.to_thread(write_drive, path, documents(guest_of(machine), user_data, script))
+    # Without a name: nothing of it is left when this process is killed.
+    with TemporaryFile() as drive:
+        await asyncio.to_thread(write_drive, drive, documents(guest_of(machine), user_data, script))
+        path = Path(f"/proc/self/fd/{drive.fileno()}")
         await node.finish("upload drive", lambda: node.pve.upload(storage, CONTENT, file, path))
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_interface
-from pathlib import Path
+from typing import BinaryIO
 
 from pycdlib import PyCdlib
 
@@ -110,15 +110,14 @@ def network_config(guest: Guest) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_drive(path: Path, files: Mapping[str, str]) -> None:
-    """An ISO 9660 image with these files, readable by us alone."""
+def write_drive(file: BinaryIO, files: Mapping[str, str]) -> None:
+    """An ISO 9660 image with these files."""
     iso = PyCdlib()
     iso.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=VOLUME_ID)
     for name, text in files.items():
         content = text.encode()
         short = name.replace("-", "").upper()[:8]
         iso.add_fp(io.BytesIO(content), len(content), iso_path=f"/{short}.;1", rr_name=name, joliet_path=f"/{name}")
-    path.touch(mode=0o600)
-    with path.open("wb") as file:
-        iso.write_fp(file)
+    iso.write_fp(file)
     iso.close()
+    file.flush()
