@@ -5,12 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
-from ipaddress import IPv4Network
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
 import httpx
@@ -18,18 +16,16 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.datastructures import State
 
-from bluelobster.access.accounts import Kind, create_account
-from bluelobster.access.keys import create_key
+from bluelobster.access.accounts import Kind
 from bluelobster.access.permissions import Role
 from bluelobster.access.principal import Sight
 from bluelobster.access.sealing import new_key
 from bluelobster.app import attach, create_app
 from bluelobster.catalog.gpus import save_gpu
 from bluelobster.catalog.hosts import Capacity, NewHost, save_host
-from bluelobster.catalog.templates import KNOWN, place_image, save_template
+from bluelobster.catalog.templates import place_image
 from bluelobster.console.gateway import running_gateway
 from bluelobster.db.pool import Tx, transaction
-from bluelobster.demonstration import seed
 from bluelobster.http.errors import NotFound
 from bluelobster.instances.delete import request_deletion
 from bluelobster.instances.find import find_instance
@@ -40,6 +36,7 @@ from bluelobster.settings import Settings
 from bluelobster.stopping import stop
 from bluelobster.tasks.spawn import Origin
 from bluelobster.worker import work
+from furnished import Keys, account_with_key, accounts, stock
 from pvelocal.certificate import load_certificate
 from pvelocal.gpus import GpuMapping
 from pvelocal.node import NodeSettings
@@ -73,17 +70,6 @@ IN_TESTS: dict[str, Any] = {
     "sign_in_burst": 10**6,
     **CHEAP_HASHES,
 }
-NETWORK = IPv4Network("127.64.0.0/25")
-# So that what a test does not say is no reason to refuse a launch.
-PAYS_LATER = "update accounts set pays = 'invoice', credit_limit_cents = 100000000 where id = %s"
-
-
-class Keys(NamedTuple):
-    """API keys of the accounts that every test has."""
-
-    customer: str
-    staff: str
-    stranger: str
 
 
 @dataclass
@@ -318,12 +304,6 @@ def put_image(data: Path) -> None:
     image.write_bytes(IMAGE)
 
 
-async def stock(tx: Tx) -> None:
-    """A catalogue with a template."""
-    await seed(tx, NETWORK)
-    await save_template(tx, KNOWN["TINY-LINUX"])
-
-
 async def add_host(tx: Tx, parts: Parts, node: RunningNode) -> None:
     """The node as a host with room for a few machines."""
     token = f"{node.token.id}={node.token.secret}"
@@ -344,19 +324,3 @@ async def add_host(tx: Tx, parts: Parts, node: RunningNode) -> None:
     for mapping in ("a4000-0", "a4000-1"):
         await save_gpu(tx, "px1", "A4000", mapping)
     await place_image(tx, "TINY-LINUX", "px1", "local:import/tiny-linux.qcow2")
-
-
-async def accounts(tx: Tx, now: datetime) -> Keys:
-    """The accounts that every test has."""
-    return Keys(
-        await account_with_key(tx, "customer", "customer", "owner", now),
-        await account_with_key(tx, "staff", "staff", "staff", now),
-        await account_with_key(tx, "stranger", "customer", "owner", now),
-    )
-
-
-async def account_with_key(tx: Tx, name: str, kind: Kind, role: Role, now: datetime) -> str:
-    """A new account that pays later, and a key of it."""
-    account_id = await create_account(tx, name, kind, now)
-    await tx.execute(PAYS_LATER, (account_id,))
-    return await create_key(tx, account_id, "test", role, now)

@@ -20,10 +20,10 @@ import uvloop
 from bluelobster.db.embedded import EmbeddedPostgres
 from bluelobster.db.migrate import migrate
 from bluelobster.db.pool import Pool
-from cloud import Keys, TestCloud, running_cloud
+from cloud import TestCloud, running_cloud
 from databases import ADDRESS, TEMPLATE, new_database, renewed_database
 from e2e.shared_cloud import end_shared_cloud
-from furnished import furnished_database
+from furnished import Keys, furnished_database
 from kept_connections import KeptConnection
 from run_folder import VARIABLE as RUN_FOLDER
 from run_folder import run_folder
